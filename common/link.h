@@ -1,0 +1,121 @@
+/*
+ * A link: one end of a Unix stream socket to a neighbour, speaking frames.
+ * Every frame is checked against the wire table before its handler runs; one
+ * that breaks the rules closes the link.  Frames sent in a turn leave in one
+ * write at its end.
+ */
+#ifndef LINK_H
+#define LINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire.h"
+
+struct event_base;
+struct link;
+
+/*
+ * A received frame, valid inside its handler only.  A handler that keeps fd
+ * sets it to -1; otherwise the link closes it.  payload is NULL in an
+ * answer's handler when the link was lost before the answer came.
+ */
+struct frame {
+	uint32_t	 type;
+	uint32_t	 id;		/* of a REQ: hand it to link_answer() */
+	const void	*payload;
+	const void	*tail;
+	size_t		 tail_length;
+	int		 fd;
+};
+
+/*
+ * context is the argument of link_new() for a REQ or NTF, and of link_ask()
+ * for an ANS.
+ */
+typedef void	(*frame_fn)(struct link *, struct frame *, void *);
+
+struct link_handler {
+	enum imsg_type	 type;
+	frame_fn	 fn;
+};
+
+/* What a process wants to know of its link to one kind of peer. */
+struct link_role {
+	enum process		 self;
+	enum process		 peer;
+	const struct link_handler *handlers;	/* ends with IMSG_NONE */
+	/* The link is gone; reason is NULL at an orderly end.  Freed after. */
+	void			(*closed)(struct link *, const char *, void *);
+};
+
+/*
+ * Make a link of fd, which it owns from now on.  Dies without memory.
+ */
+struct link	*link_new(struct event_base *, int, const struct link_role *,
+		    void *);
+
+/*
+ * Close and free.  Outstanding asks get their handlers called with payload
+ * NULL; closed() is not called.  Legal inside a handler of that link.
+ */
+void		 link_free(struct link *);
+
+/*
+ * Ask: a REQ whose ANS comes to its handler with context.  A request over
+ * the credit of its row waits inside the link.  Returns the id to forget it
+ * by, never 0.  The descriptor, if not -1, is the link's from now on.
+ */
+uint32_t	 link_ask(struct link *, enum imsg_type, const void *,
+		    const void *, size_t, int, void *);
+
+/*
+ * How many more requests of this type would leave at once.
+ */
+uint32_t	 link_credit(const struct link *, enum imsg_type);
+
+/*
+ * The asker of this id is gone: its answer is read and dropped.
+ */
+void		 link_forget(struct link *, uint32_t);
+
+/*
+ * Answer the REQ that came with this id.
+ */
+void		 link_answer(struct link *, enum imsg_type, uint32_t,
+		    const void *, const void *, size_t, int);
+
+/*
+ * Tell: a NTF.
+ */
+void		 link_tell(struct link *, enum imsg_type, const void *,
+		    const void *, size_t, int);
+
+/*
+ * The number the owner gave this link (its peer's instance), 0 at first.
+ */
+void		 link_set_instance(struct link *, uint32_t);
+uint32_t	 link_instance(const struct link *);
+
+/*
+ * Write what waits, now and until it is gone or the link dies; for the end
+ * of a process and for programs without a loop.
+ */
+void		 link_drain(struct link *);
+
+/*
+ * For a process that waits for one frame before its loop runs (the start
+ * link, a command): read one, blocking.  Payload and tail point into a buffer
+ * that the next call reuses.  Returns 0, or -1 at the end or on a violation,
+ * with *why set.  milliseconds < 0 waits for ever.
+ */
+int		 link_read_blocking(int, enum process, enum process,
+		    struct frame *, int, const char **);
+
+/*
+ * Write one frame, blocking.  Returns 0 or -1 with errno.
+ */
+int		 link_write_blocking(int, enum imsg_type, uint32_t,
+		    const void *, const void *, size_t, int);
+
+#endif
