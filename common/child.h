@@ -58,6 +58,8 @@ struct child_ops {
 	void	(*reconfigured)(struct child *);
 	/* Take nothing new and call loop_stop(0) when idle. */
 	void	(*finish)(struct child *);
+	/* The suite ends: this turn is the last.  May be NULL. */
+	void	(*end)(struct child *);
 };
 
 int	child_main(int, char **, const struct child_ops *);

@@ -128,6 +128,9 @@ struct w_start_log_ntf {
 	uint32_t facility;		/* as syslog(3) has it */
 	uint8_t  copy_to_stderr;
 	uint8_t  verbose;
+	uint8_t  additional;		/* not the process's own: only for what
+					   a listener logs under this name */
+	uint8_t  pad;
 	char	 name[WIRE_NAME];	/* the [logfile], or "syslog" */
 	char	 ident[WIRE_NAME];	/* first word of a syslog line */
 };
@@ -647,6 +650,7 @@ struct wire_row {
 	enum wire_fd	 fd;
 	enum imsg_type	 answer;	/* REQ: what answers it */
 	uint32_t	 window;	/* REQ: unanswered at the most */
+	bool		 id;		/* the first 64 bits may not be 0 */
 	const struct wire_string *strings;	/* ends with size 0 */
 };
 
