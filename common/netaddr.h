@@ -29,8 +29,8 @@ int	netblock_parse(const char *, struct netblock *);	/* a or a/bits */
 bool	netblock_contains(const struct netblock *, const struct netaddr *);
 
 /*
- * Split "port", "host", "host:port", "[v6]:port" into two arrays; either may
- * come out "".  Returns 0, or -1 if malformed.
+ * Split "port", "host", "host:port", "[v6]:port" into two arrays, the host
+ * first; either may come out "".  Digits alone are a port.  Returns 0, or -1 if malformed.
  */
 int	netaddr_split(const char *, char *, size_t, char *, size_t);
 
