@@ -93,6 +93,17 @@ int		 conf_print(const struct conf *, FILE *);
 int		 conf_print_section(const struct conf_section *, FILE *);
 
 /*
+ * The same with each word at its own line and, if it can, column, so that
+ * places in what is parsed from it are those of the original.  Only what
+ * wanted(section, route, arg) says yes to is printed; route is NULL when the
+ * section's settings are meant.
+ */
+typedef bool	(*conf_wanted)(const struct conf_section *,
+		    const struct conf_route *, void *);
+int		 conf_print_placed(const struct conf *, conf_wanted, void *,
+		    FILE *);
+
+/*
  * Complain at a place.  The warning form changes no exit code.
  */
 void	conf_wrong(struct conf *, const struct conf_place *, const char *, ...)
@@ -131,5 +142,14 @@ int64_t		 conf_size(const struct conf_section *, const char *, int64_t);
 int64_t		 conf_duration(const struct conf_section *, const char *,
 		    int64_t);
 bool		 conf_bool(const struct conf_section *, const char *, bool);
+
+/*
+ * A text as a size, a duration in microseconds, a number or a truth.
+ * Returns 0, or -1 if it is none.
+ */
+int	conf_parse_size(const char *, int64_t *);
+int	conf_parse_duration(const char *, int64_t *);
+int	conf_parse_number(const char *, int64_t *);
+int	conf_parse_bool(const char *, bool *);
 
 #endif
