@@ -29,9 +29,13 @@ struct child {
 	const char		*hostname;
 };
 
+/*
+ * A kind of neighbour.  role->closed must be child_link_closed; its handlers
+ * get the child as their argument.
+ */
 struct child_peer {
 	const struct link_role	*role;
-	/* A link is there (again); its handlers get this arg. */
+	/* A link is there (again). */
 	void	(*up)(struct child *, struct link *, const struct
 		    w_start_peer_ntf *);
 	/* It is gone; asks were answered with NULL; it is freed after. */
@@ -68,5 +72,10 @@ int	child_main(int, char **, const struct child_ops *);
  * The nth link to this kind of peer, NULL if there is none now.
  */
 struct link	*child_link(enum process, uint32_t);
+
+/*
+ * What every role's closed is.
+ */
+void	child_link_closed(struct link *, const char *, void *);
 
 #endif

@@ -98,6 +98,18 @@ void		 link_set_instance(struct link *, uint32_t);
 uint32_t	 link_instance(const struct link *);
 
 /*
+ * The peer broke a rule that no table knows: log it and close the link as
+ * for any other violation.  Legal inside a handler of that link.
+ */
+void		 link_violation(struct link *, const char *);
+
+/*
+ * Write what waits now rather than at the end of the turn, as far as the
+ * socket takes it.
+ */
+void		 link_flush(struct link *);
+
+/*
  * Write what waits, now and until it is gone or the link dies; for the end
  * of a process and for programs without a loop.
  */

@@ -34,6 +34,11 @@ void	log_to(int, enum log_kind, const char *, int, const char *, bool);
 void	log_to_named(const char *, int, enum log_kind, const char *, int);
 
 /*
+ * The host's name in lines of a file, as soon as it is known.
+ */
+void	log_set_hostname(const char *);
+
+/*
  * Whether LOG_DEBUG lines are written.
  */
 void	log_set_verbose(bool);

@@ -1,0 +1,141 @@
+/*
+ * Frames without a loop: a process that waits for its start, a command that
+ * waits for its answer.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "frame.h"
+#include "link.h"
+
+/* Wait until fd is ready; -1 when the deadline has passed. */
+static int
+wait_ready(int fd, short events, int64_t deadline)
+{
+	struct pollfd pollfd = { .fd = fd, .events = events };
+	int64_t left;
+	int n, milliseconds = -1;
+
+	for (;;) {
+		if (deadline >= 0) {
+			left = deadline - clock_monotonic();
+			milliseconds = left > 0 ? (int)(left / 1000) + 1 : 0;
+		}
+		n = poll(&pollfd, 1, milliseconds);
+		if (n > 0)
+			return 0;
+		if (n == 0) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+		if (errno != EINTR)
+			return -1;
+	}
+}
+
+/* Read exactly length more octets into in. */
+static int
+read_exactly(struct frame_in *in, int fd, size_t length, int64_t deadline,
+    const char **why)
+{
+	size_t stop = in->end + length;
+	long n;
+
+	while (in->end < stop) {
+		in->size = stop;	/* never into the next frame */
+		n = frame_in_read(in, fd, true);
+		if (n > 0 || (n == -1 && errno == EINTR))
+			continue;
+		if (n == 0) {
+			*why = "the other side has closed";
+			return -1;
+		}
+		if ((errno != EAGAIN || wait_ready(fd, POLLIN,
+		    deadline) == -1)) {
+			*why = errno == ETIMEDOUT ? "no answer in time" :
+			    "reading failed";
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int
+link_read_blocking(int fd, enum process self, enum process peer,
+    struct frame *frame, int milliseconds, const char **why)
+{
+	static struct {
+		struct frame_header	header;
+		char			contents[512 * 1024];
+	} __attribute__((aligned(8))) room;
+	struct frame_in in = { .data = (char *)&room };
+	const struct wire_row *row;
+	int64_t deadline = -1;
+
+	memset(frame, 0, sizeof(*frame));
+	frame->fd = -1;
+	*why = NULL;
+	if (milliseconds >= 0) {
+		deadline = clock_monotonic() + milliseconds * INT64_C(1000);
+		if (wait_ready(fd, POLLIN, deadline) == -1) {
+			*why = "no answer in time";
+			return -1;
+		}
+	}
+	if (read_exactly(&in, fd, sizeof(room.header), deadline, why) == -1)
+		goto fail;
+	row = wire_row(room.header.type);
+	if (row == NULL || room.header.length < row->size ||
+	    room.header.length - row->size > row->tail ||
+	    room.header.length > sizeof(room.contents)) {
+		*why = "unknown type or wrong length";
+		goto fail;
+	}
+	if (read_exactly(&in, fd, room.header.length, deadline, why) == -1)
+		goto fail;
+	frame->type = room.header.type;
+	frame->id = room.header.id;
+	frame->payload = room.contents;
+	frame->tail = room.contents + row->size;
+	frame->tail_length = room.header.length - row->size;
+	frame->fd = frame_in_take_fd(&in);
+	*why = wire_check(peer, self, frame->type, frame->id, frame->payload,
+	    room.header.length, frame->fd != -1);
+	if (*why == NULL)
+		return 0;
+	if (frame->fd != -1)
+		close(frame->fd);
+	frame->fd = -1;
+ fail:
+	in.data = NULL;
+	frame_in_clear(&in);
+	return -1;
+}
+
+int
+link_write_blocking(int fd, enum imsg_type type, uint32_t id,
+    const void *payload, const void *tail, size_t tail_length, int passed)
+{
+	const struct wire_row *row = wire_row(type);
+	struct frame_out out = { 0 };
+	struct frame_header header = {
+		.type = type, .id = id,
+		.length = row->size + (uint32_t)tail_length,
+		.flags = passed != -1 ? FRAME_FD : 0
+	};
+	int n, saved;
+
+	frame_out_add(&out, &header, payload, row->size, tail, tail_length,
+	    passed);
+	while ((n = frame_out_write(&out, fd)) == 0)
+		if (wait_ready(fd, POLLOUT, -1) == -1)
+			break;
+	saved = errno;
+	frame_out_clear(&out);
+	errno = saved;
+	return n == 1 ? 0 : -1;
+}

@@ -1,0 +1,482 @@
+/*
+ * The log's lines: composed, escaped, gathered, written whole.
+ *
+ * Each sink keeps finished lines as records (time, priority, text) until the
+ * end of the turn; before postmaster has handed a descriptor the same buffer
+ * is the ring they wait in.  What finds no room is counted, and the count is
+ * told in the next line that is written.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "queueid.h"
+
+#define LINE_MAX_LOG	2048		/* octets of one line, with its end */
+#define WAITING_MAX	65536		/* octets of lines not yet written */
+#define WRITE_MAX	4096		/* octets in one write */
+#define SINKS		32
+
+struct record {
+	int64_t		time;
+	uint32_t	priority;
+	uint32_t	length;		/* of the text behind it */
+};
+
+struct sink {
+	char		name[128];	/* "" is the process's own */
+	int		fd;
+	enum log_kind	kind;
+	char		ident[128];
+	int		facility;
+	char	       *waiting;
+	size_t		used;
+	unsigned long	dropped;
+};
+
+static struct {
+	const char	*process;
+	char		 hostname[256];
+	struct sink	 sinks[SINKS];
+	size_t		 sink_count;
+	bool		 to_stderr;
+	bool		 verbose;
+	/* the line being composed */
+	struct sink	*sink;
+	int		 priority;
+	bool		 wanted;
+	char		 line[LINE_MAX_LOG];
+	size_t		 length;
+} state = { .process = "?", .sink_count = 1, .sinks[0].fd = -1 };
+
+void
+log_start(const char *process, bool to_stderr)
+{
+	const char *slash = strrchr(process, '/');
+
+	state.process = slash != NULL ? slash + 1 : process;
+	state.to_stderr = to_stderr;
+}
+
+static void
+sink_set(struct sink *sink, int fd, enum log_kind kind, const char *ident,
+    int facility)
+{
+	if (sink->fd != -1)
+		close(sink->fd);
+	sink->fd = fd;
+	sink->kind = kind;
+	sink->facility = facility;
+	snprintf(sink->ident, sizeof(sink->ident), "%s", ident);
+}
+
+void
+log_to(int fd, enum log_kind kind, const char *ident, int facility,
+    const char *hostname, bool copy)
+{
+	log_flush();
+	sink_set(&state.sinks[0], fd, kind, ident, facility);
+	log_set_hostname(hostname);
+	state.to_stderr = copy;
+}
+
+static struct sink *
+sink_find(const char *name)
+{
+	size_t i;
+
+	for (i = 1; i < state.sink_count; i++)
+		if (strcmp(state.sinks[i].name, name) == 0)
+			return &state.sinks[i];
+	return NULL;
+}
+
+void
+log_to_named(const char *name, int fd, enum log_kind kind, const char *ident,
+    int facility)
+{
+	struct sink *sink;
+
+	log_flush();
+	if ((sink = sink_find(name)) == NULL) {
+		if (state.sink_count == SINKS) {
+			close(fd);
+			return;
+		}
+		sink = &state.sinks[state.sink_count++];
+		snprintf(sink->name, sizeof(sink->name), "%s", name);
+		sink->fd = -1;
+	}
+	sink_set(sink, fd, kind, ident, facility);
+}
+
+void
+log_set_hostname(const char *hostname)
+{
+	snprintf(state.hostname, sizeof(state.hostname), "%s", hostname);
+}
+
+void
+log_set_verbose(bool verbose)
+{
+	state.verbose = verbose;
+}
+
+/* ---- composing ---- */
+
+static void
+append(const char *text, size_t length)
+{
+	size_t room = sizeof(state.line) - 1 - state.length;
+
+	if (length > room)
+		length = room;
+	memcpy(state.line + state.length, text, length);
+	state.length += length;
+}
+
+void
+log_begin_to(const char *name, int priority, const char *word)
+{
+	struct sink *sink = NULL;
+
+	if (name != NULL && name[0] != '\0')
+		sink = sink_find(name);
+	state.sink = sink != NULL ? sink : &state.sinks[0];
+	state.priority = priority;
+	state.wanted = priority != LOG_DEBUG || state.verbose;
+	state.length = 0;
+	append(word, strlen(word));
+}
+
+void
+log_begin(int priority, const char *word)
+{
+	log_begin_to(NULL, priority, word);
+}
+
+static void
+append_key(const char *key)
+{
+	append(" ", 1);
+	append(key, strlen(key));
+	append("=", 1);
+}
+
+static bool
+is_plain(const char *value)
+{
+	if (*value == '\0')
+		return false;
+	for (; *value != '\0'; value++)
+		if (*value <= ' ' || *value >= 0x7f || *value == '"' ||
+		    *value == '\\')
+			return false;
+	return true;
+}
+
+static void
+append_quoted(const char *value)
+{
+	char escaped[5];
+
+	append("\"", 1);
+	for (; *value != '\0'; value++) {
+		unsigned char c = (unsigned char)*value;
+
+		if (c == '"' || c == '\\')
+			snprintf(escaped, sizeof(escaped), "\\%c", c);
+		else if (c < ' ' || c >= 0x7f)
+			snprintf(escaped, sizeof(escaped), "\\x%02x", c);
+		else
+			snprintf(escaped, sizeof(escaped), "%c", c);
+		append(escaped, strlen(escaped));
+	}
+	append("\"", 1);
+}
+
+void
+log_string(const char *key, const char *value)
+{
+	append_key(key);
+	if (value == NULL)
+		append("-", 1);
+	else if (is_plain(value))
+		append(value, strlen(value));
+	else
+		append_quoted(value);
+}
+
+void
+log_number(const char *key, long long value)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%lld", value);
+	append_key(key);
+	append(digits, strlen(digits));
+}
+
+void
+log_id(const char *key, uint64_t id)
+{
+	char text[QUEUEID_LENGTH + 1];
+
+	append_key(key);
+	append(queueid_print(id, text), QUEUEID_LENGTH);
+}
+
+void
+log_seconds(const char *key, int64_t microseconds)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.3f", (double)microseconds / SECOND);
+	append_key(key);
+	append(text, strlen(text));
+}
+
+/* ---- keeping and writing ---- */
+
+/* The line as it stands in a file, with its end; returns its length. */
+static size_t
+format_file(const struct record *record, const char *text, char *out,
+    size_t size)
+{
+	time_t seconds = (time_t)(record->time / SECOND);
+	struct tm tm;
+	char stamp[64], zone[8];
+	int n;
+
+	if (localtime_r(&seconds, &tm) == NULL)
+		memset(&tm, 0, sizeof(tm));
+	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+	strftime(zone, sizeof(zone), "%z", &tm);
+	n = snprintf(out, size, "%s.%06lld%.3s:%.2s %s %s[%d]: %.*s", stamp,
+	    (long long)(record->time % SECOND), zone, zone + 3,
+	    state.hostname[0] != '\0' ? state.hostname : "localhost",
+	    state.process, (int)getpid(), (int)record->length, text);
+	if ((size_t)n >= size)
+		n = (int)size - 1;
+	out[n] = '\n';
+	return (size_t)n + 1;
+}
+
+static size_t
+format_syslog(const struct sink *sink, const struct record *record,
+    const char *text, char *out, size_t size)
+{
+	time_t seconds = (time_t)(record->time / SECOND);
+	struct tm tm;
+	char stamp[64];
+	int n;
+
+	if (localtime_r(&seconds, &tm) == NULL)
+		memset(&tm, 0, sizeof(tm));
+	strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &tm);
+	n = snprintf(out, size, "<%d>%s %s/%s[%d]: %.*s",
+	    sink->facility | (int)record->priority, stamp, sink->ident,
+	    state.process, (int)getpid(), (int)record->length, text);
+	return (size_t)n < size ? (size_t)n : size - 1;
+}
+
+/* Take count octets of finished records out of the sink. */
+static void
+forget(struct sink *sink, size_t count)
+{
+	sink->used -= count;
+	memmove(sink->waiting, sink->waiting + count, sink->used);
+}
+
+static void
+keep(struct sink *sink, const struct record *record, const char *text)
+{
+	size_t needed = sizeof(*record) + record->length;
+
+	if (sink->waiting == NULL &&
+	    (sink->waiting = malloc(WAITING_MAX)) == NULL) {
+		sink->dropped++;
+		return;
+	}
+	if (sink->used + needed > WAITING_MAX) {
+		sink->dropped++;
+		return;
+	}
+	memcpy(sink->waiting + sink->used, record, sizeof(*record));
+	memcpy(sink->waiting + sink->used + sizeof(*record), text,
+	    record->length);
+	sink->used += needed;
+}
+
+void
+log_end(void)
+{
+	struct record record = { .time = clock_now() };
+	char out[LINE_MAX_LOG + 512];
+	size_t n;
+
+	if (!state.wanted)
+		return;
+	record.priority = (uint32_t)state.priority;
+	record.length = (uint32_t)state.length;
+	if (state.to_stderr) {
+		n = format_file(&record, state.line, out, sizeof(out));
+		if (write(STDERR_FILENO, out, n) == -1)
+			state.sink->dropped++;
+	}
+	keep(state.sink, &record, state.line);
+}
+
+/* Tell of the lines that were lost, now that writing works again. */
+static void
+tell_dropped(struct sink *sink)
+{
+	struct record record = { .time = clock_now(),
+	    .priority = LOG_WARNING };
+	char text[64];
+
+	record.length = (uint32_t)snprintf(text, sizeof(text),
+	    "log-lines-lost count=%lu", sink->dropped);
+	sink->dropped = 0;
+	keep(sink, &record, text);
+}
+
+/* Write one batch of whole lines; -1 if the log does not take it now. */
+static int
+write_batch(struct sink *sink)
+{
+	char out[WRITE_MAX + LINE_MAX_LOG + 512];
+	size_t filled = 0, taken = 0, length;
+	struct record record;
+	ssize_t n;
+
+	while (taken < sink->used && filled < WRITE_MAX) {
+		memcpy(&record, sink->waiting + taken, sizeof(record));
+		length = sizeof(out) - filled;
+		if (sink->kind == LOG_TO_SYSLOG)
+			filled += format_syslog(sink, &record,
+			    sink->waiting + taken + sizeof(record),
+			    out + filled, length);
+		else
+			filled += format_file(&record,
+			    sink->waiting + taken + sizeof(record),
+			    out + filled, length);
+		taken += sizeof(record) + record.length;
+		if (sink->kind == LOG_TO_SYSLOG ||
+		    filled + LINE_MAX_LOG > WRITE_MAX)
+			break;
+	}
+	do {
+		n = write(sink->fd, out, filled);
+	} while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return -1;
+	forget(sink, taken);
+	return 0;
+}
+
+void
+log_flush(void)
+{
+	struct sink *sink;
+	size_t i;
+
+	for (i = 0; i < state.sink_count; i++) {
+		sink = &state.sinks[i];
+		if (sink->fd == -1) {
+			/* A command's lines went to stderr already. */
+			if (state.to_stderr && i == 0)
+				sink->used = 0;
+			continue;
+		}
+		while (sink->used > 0)
+			if (write_batch(sink) == -1)
+				break;
+		if (sink->dropped > 0 && sink->used == 0) {
+			tell_dropped(sink);
+			(void)write_batch(sink);
+		}
+	}
+}
+
+/* ---- whole lines ---- */
+
+static void
+note(int priority, const char *word, const char *format, va_list ap,
+    int error)
+{
+	char text[1024];
+	size_t length;
+
+	vsnprintf(text, sizeof(text), format, ap);
+	length = strlen(text);
+	if (error != 0)
+		snprintf(text + length, sizeof(text) - length, ": %s",
+		    strerror(error));
+	log_begin(priority, word);
+	log_string("text", text);
+	log_end();
+}
+
+void
+log_note(int priority, const char *word, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	note(priority, word, format, ap, 0);
+	va_end(ap);
+}
+
+void
+log_errno(int priority, const char *word, const char *format, ...)
+{
+	int error = errno;
+	va_list ap;
+
+	va_start(ap, format);
+	note(priority, word, format, ap, error);
+	va_end(ap);
+	errno = error;
+}
+
+/* A process that dies before it has a log still says why. */
+static void
+last_words(void)
+{
+	if (state.sinks[0].fd == -1)
+		state.to_stderr = true;
+}
+
+void
+fatal(const char *format, ...)
+{
+	int error = errno;
+	va_list ap;
+
+	last_words();
+	va_start(ap, format);
+	note(LOG_CRIT, "fatal", format, ap, error);
+	va_end(ap);
+	log_flush();
+	exit(1);
+}
+
+void
+fatalx(const char *format, ...)
+{
+	va_list ap;
+
+	last_words();
+	va_start(ap, format);
+	note(LOG_CRIT, "fatal", format, ap, 0);
+	va_end(ap);
+	log_flush();
+	exit(1);
+}

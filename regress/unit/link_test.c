@@ -1,0 +1,392 @@
+/* links: common/link.c common/link_blocking.c common/frame.c common/wire.c common/loop.c common/log.c common/queueid.c common/clock.c */
+/*
+ * Links: asks come back to their askers, credit holds, descriptors arrive,
+ * and a frame that breaks a rule closes the link.
+ */
+#include <sys/socket.h>
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "frame.h"
+#include "link.h"
+#include "log.h"
+#include "loop.h"
+
+static struct event_base *base;
+
+static struct {
+	int		 asked;		/* requests the owner has seen */
+	uint32_t	 ids[1024];
+	int		 answered;	/* answers the asker has seen */
+	int		 failed;
+	void		*context;
+	int		 closed;
+	const char	*why;
+	int		 fd;
+} seen;
+
+static void
+on_rcpt_check(struct link *link, struct frame *frame, void *arg)
+{
+	(void)link;
+	(void)arg;
+	seen.ids[seen.asked++] = frame->id;
+}
+
+static void
+on_rcpt_check_ans(struct link *link, struct frame *frame, void *context)
+{
+	(void)link;
+	seen.context = context;
+	if (frame->payload == NULL)
+		seen.failed++;
+	else
+		seen.answered++;
+}
+
+static void
+on_user_worker(struct link *link, struct frame *frame, void *arg)
+{
+	(void)link;
+	(void)arg;
+	seen.asked++;
+	seen.ids[0] = frame->id;
+}
+
+static void
+on_user_worker_ans(struct link *link, struct frame *frame, void *context)
+{
+	(void)link;
+	(void)context;
+	seen.fd = frame->fd;
+	frame->fd = -1;
+}
+
+static void
+on_closed(struct link *link, const char *why, void *arg)
+{
+	(void)link;
+	(void)arg;
+	seen.closed++;
+	seen.why = why;
+}
+
+static const struct link_handler asker_handlers[] = {
+	{ IMSG_RCPT_CHECK_ANS, on_rcpt_check_ans }, { IMSG_NONE, NULL }
+};
+static const struct link_handler owner_handlers[] = {
+	{ IMSG_RCPT_CHECK_REQ, on_rcpt_check }, { IMSG_NONE, NULL }
+};
+static const struct link_handler spoold_handlers[] = {
+	{ IMSG_USER_WORKER_ANS, on_user_worker_ans }, { IMSG_NONE, NULL }
+};
+static const struct link_handler deliver_handlers[] = {
+	{ IMSG_USER_WORKER_REQ, on_user_worker }, { IMSG_NONE, NULL }
+};
+static const struct link_role asker = {
+	PROC_SMTPD, PROC_POLICYD, asker_handlers, on_closed
+};
+static const struct link_role owner = {
+	PROC_POLICYD, PROC_SMTPD, owner_handlers, on_closed
+};
+static const struct link_role spoold = {
+	PROC_SPOOLD, PROC_DELIVER, spoold_handlers, on_closed
+};
+static const struct link_role deliver = {
+	PROC_DELIVER, PROC_SPOOLD, deliver_handlers, on_closed
+};
+
+static void
+stop(int fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	(void)arg;
+	loop_stop(0);
+}
+
+/* A few turns: all that was sent has arrived. */
+static void
+turns(void)
+{
+	struct timeval soon = { .tv_usec = 20000 };
+
+	event_base_once(base, -1, EV_TIMEOUT, stop, NULL, &soon);
+	loop_run(base);
+}
+
+static void
+pair(const struct link_role *a, const struct link_role *b, struct link **la,
+    struct link **lb)
+{
+	int fds[2];
+
+	memset(&seen, 0, sizeof(seen));
+	seen.fd = -1;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+	    fds), 0);
+	*la = link_new(base, fds[0], a, NULL);
+	*lb = link_new(base, fds[1], b, NULL);
+}
+
+static uint32_t
+ask(struct link *link, void *context)
+{
+	struct w_rcpt_check_req req = { .session = 1 };
+
+	return link_ask(link, IMSG_RCPT_CHECK_REQ, &req, NULL, 0, -1,
+	    context);
+}
+
+static void
+answer(struct link *link, uint32_t id)
+{
+	struct w_rcpt_check_ans ans = { .session = 1 };
+
+	link_answer(link, IMSG_RCPT_CHECK_ANS, id, &ans, NULL, 0, -1);
+}
+
+static void
+test_ask_and_answer(void **unused)
+{
+	struct link *a, *b;
+	int here;
+
+	(void)unused;
+	pair(&asker, &owner, &a, &b);
+	ask(a, &here);
+	turns();
+	assert_int_equal(seen.asked, 1);
+	answer(b, seen.ids[0]);
+	turns();
+	assert_int_equal(seen.answered, 1);
+	assert_ptr_equal(seen.context, &here);
+	link_free(a);
+	link_free(b);
+}
+
+/* What is over the window waits in the asker and goes as answers come. */
+static void
+test_credit(void **unused)
+{
+	uint32_t window = wire_row(IMSG_RCPT_CHECK_REQ)->window, i;
+	struct link *a, *b;
+
+	(void)unused;
+	pair(&asker, &owner, &a, &b);
+	for (i = 0; i < window + 10; i++)
+		ask(a, NULL);
+	assert_int_equal(link_credit(a, IMSG_RCPT_CHECK_REQ), 0);
+	turns();
+	assert_int_equal(seen.asked, window);
+	for (i = 0; i < 10; i++)
+		answer(b, seen.ids[i]);
+	turns();
+	assert_int_equal(seen.asked, window + 10);
+	assert_int_equal(seen.answered, 10);
+	assert_int_equal(seen.closed, 0);
+	link_free(a);
+	link_free(b);
+	assert_int_equal(seen.failed, window);
+}
+
+static void
+test_forgotten_answer_is_dropped(void **unused)
+{
+	struct link *a, *b;
+
+	(void)unused;
+	pair(&asker, &owner, &a, &b);
+	link_forget(a, ask(a, NULL));
+	turns();
+	answer(b, seen.ids[0]);
+	turns();
+	assert_int_equal(seen.answered, 0);
+	assert_int_equal(seen.closed, 0);
+	link_free(a);
+	link_free(b);
+}
+
+static void
+test_loss_fails_asks(void **unused)
+{
+	struct link *a, *b;
+
+	(void)unused;
+	pair(&asker, &owner, &a, &b);
+	ask(a, NULL);
+	turns();
+	link_free(b);
+	turns();
+	assert_int_equal(seen.failed, 1);
+	assert_int_equal(seen.closed, 1);
+	assert_null(seen.why);
+}
+
+static void
+test_descriptor_travels(void **unused)
+{
+	struct w_user_worker_req req = { .id = 7, .kind = WORKER_MAILBOX };
+	struct w_user_worker_ans ans = { .id = 7, .verdict = USER_OK };
+	struct link *a, *b;
+	int fds[2];
+	char c = 'x', got = 0;
+
+	(void)unused;
+	pair(&spoold, &deliver, &a, &b);
+	assert_int_equal(pipe(fds), 0);
+	link_ask(a, IMSG_USER_WORKER_REQ, &req, NULL, 0, -1, NULL);
+	turns();
+	link_answer(b, IMSG_USER_WORKER_ANS, seen.ids[0], &ans, NULL, 0,
+	    fds[0]);
+	turns();
+	assert_int_not_equal(seen.fd, -1);
+	assert_int_equal(write(fds[1], &c, 1), 1);
+	assert_int_equal(read(seen.fd, &got, 1), 1);
+	assert_int_equal(got, 'x');
+	close(seen.fd);
+	close(fds[1]);
+	link_free(a);
+	link_free(b);
+}
+
+/* Send raw octets to an owner and expect its link to be closed. */
+static void
+violate(const void *octets, size_t length, const char *why)
+{
+	struct link *b;
+	int fds[2];
+
+	memset(&seen, 0, sizeof(seen));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+	    fds), 0);
+	b = link_new(base, fds[0], &owner, NULL);
+	assert_int_equal(write(fds[1], octets, length), length);
+	turns();
+	assert_int_equal(seen.closed, 1);
+	assert_non_null(seen.why);
+	assert_string_equal(seen.why, why);
+	assert_int_equal(seen.asked, 0);
+	(void)b;
+	close(fds[1]);
+}
+
+static void
+test_violations(void **unused)
+{
+	struct {
+		struct frame_header	header;
+		struct w_rcpt_check_req	req;
+	} frame;
+
+	(void)unused;
+#define RESET() do {							\
+	memset(&frame, 0, sizeof(frame));				\
+	frame.header.type = IMSG_RCPT_CHECK_REQ;			\
+	frame.header.length = sizeof(frame.req);			\
+	frame.header.id = 1;						\
+	frame.req.session = 1;						\
+} while (0)
+	RESET();
+	frame.header.type = IMSG_MAX + 5;
+	violate(&frame, sizeof(frame), "unknown type");
+	RESET();
+	frame.header.length = sizeof(frame.req) + 1;
+	violate(&frame, sizeof(frame), "unknown type or wrong length");
+	RESET();
+	frame.header.length = UINT32_MAX;
+	violate(&frame, sizeof(frame.header), "unknown type or wrong length");
+	RESET();
+	frame.req.session = 0;
+	violate(&frame, sizeof(frame), "id is zero");
+	RESET();
+	frame.header.id = 0;
+	violate(&frame, sizeof(frame), "request without id");
+	RESET();
+	memset(frame.req.recipient, 'a', sizeof(frame.req.recipient));
+	violate(&frame, sizeof(frame), "unterminated string");
+	RESET();
+	frame.header.type = IMSG_RCPT_CHECK_ANS;
+	frame.header.length = sizeof(struct w_rcpt_check_ans);
+	violate(&frame, sizeof(frame.header) +
+	    sizeof(struct w_rcpt_check_ans), "wrong sender");
+}
+
+/* Random octets never do more than close the link. */
+static void
+test_noise(void **unused)
+{
+	unsigned char noise[512];
+	struct link *b;
+	int fds[2], round;
+	size_t i;
+
+	(void)unused;
+	srandom(20261121);
+	for (round = 0; round < 50; round++) {
+		memset(&seen, 0, sizeof(seen));
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		b = link_new(base, fds[0], &owner, NULL);
+		for (i = 0; i < sizeof(noise); i++)
+			noise[i] = (unsigned char)random();
+		noise[0] = (unsigned char)(random() % IMSG_MAX);
+		noise[1] = noise[2] = noise[3] = 0;
+		assert_int_equal(write(fds[1], noise, sizeof(noise)),
+		    sizeof(noise));
+		close(fds[1]);
+		turns();
+		assert_int_equal(seen.closed, 1);
+		(void)b;
+	}
+}
+
+static void
+test_answer_to_nothing(void **unused)
+{
+	struct {
+		struct frame_header	header;
+		struct w_rcpt_check_ans	ans;
+	} frame = { .header = { .type = IMSG_RCPT_CHECK_ANS,
+	    .length = sizeof(struct w_rcpt_check_ans), .id = 0x10001 },
+	    .ans = { .session = 1 } };
+	int fds[2];
+
+	(void)unused;
+	memset(&seen, 0, sizeof(seen));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	link_new(base, fds[0], &asker, NULL);
+	assert_int_equal(write(fds[1], &frame, sizeof(frame)), sizeof(frame));
+	turns();
+	assert_int_equal(seen.closed, 1);
+	assert_string_equal(seen.why, "answer to nothing");
+	close(fds[1]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ask_and_answer),
+		cmocka_unit_test(test_credit),
+		cmocka_unit_test(test_forgotten_answer_is_dropped),
+		cmocka_unit_test(test_loss_fails_asks),
+		cmocka_unit_test(test_descriptor_travels),
+		cmocka_unit_test(test_violations),
+		cmocka_unit_test(test_answer_to_nothing),
+		cmocka_unit_test(test_noise),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	log_start("link_test", false);
+	base = loop_new();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
