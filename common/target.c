@@ -89,7 +89,9 @@ split_host(const char *start, const char *end, char *host, size_t size,
 	const char *stop = end, *colon, *at;
 	unsigned long number = 0;
 
-	if (start < end && *start == '[') {
+	if (start >= end)
+		return -1;
+	if (*start == '[') {
 		start++;
 		if ((stop = memchr(start, ']', end - start)) == NULL)
 			return -1;
