@@ -12,8 +12,8 @@
  * a backslash, and stands for itself otherwise.  "joe doe"@example.org keeps
  * its quotes.  A member that starts with | without a quote goes on to the
  * next comma or the end of the line.  # at the start of a line (after blank)
- * makes the line a comment.  Text of a member is what target_parse_member()
- * takes; a member it refuses is complained of here.
+ * makes the line a comment.  What a member means is target_parse_member()'s
+ * business; one that it refuses, or whose address is none, is complained of.
  */
 #ifndef ALIASES_H
 #define ALIASES_H
@@ -21,8 +21,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "target.h"
+
 struct alias_member {
-	char	*text;		/* unquoted, never "" */
+	struct target target;	/* of target_parse_member() */
 	int	 line;		/* both from 1 */
 	int	 column;
 };

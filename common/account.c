@@ -1,0 +1,186 @@
+/*
+ * Account look-ups over getpwnam_r(3) and getpwuid_r(3).  Nothing is cached
+ * here, and nothing is decided from errno but by what the call returns.
+ */
+#include <ctype.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account.h"
+
+#define NAME_LENGTH_MAX	255
+#define STRINGS_MIN	1024
+#define STRINGS_MAX	(1024 * 1024)
+
+/* A look-up service is installed but cannot be used: "no" is no answer. */
+static bool	no_is_unsure;
+
+/* Could an account have this name at all? */
+static bool
+name_is_possible(const char *name)
+{
+	const unsigned char *p;
+
+	if (*name == '\0' || strlen(name) > NAME_LENGTH_MAX)
+		return false;
+	for (p = (const unsigned char *)name; *p != '\0'; p++)
+		if (*p == '/' || *p == ':' || *p < ' ' || *p == 0x7f)
+			return false;
+	return true;
+}
+
+/* Ask once with room for size octets; returns what the call returned. */
+static int
+ask(const char *name, uid_t uid, struct passwd *record, char *strings,
+    size_t size, struct passwd **found)
+{
+	*found = NULL;
+	/* A service that is not there leaves errno as it was. */
+	errno = 0;
+	if (name != NULL)
+		return getpwnam_r(name, record, strings, size, found);
+	return getpwuid_r(uid, record, strings, size, found);
+}
+
+static enum account_result
+look_up(const char *name, uid_t uid, struct account *account)
+{
+	struct passwd record, *found;
+	char *strings = NULL, *larger;
+	size_t size = STRINGS_MIN;
+	int error;
+
+	for (;;) {
+		if ((larger = realloc(strings, size)) == NULL) {
+			error = ENOMEM;
+			break;
+		}
+		strings = larger;
+		error = ask(name, uid, &record, strings, size, &found);
+		if (error != ERANGE || size >= STRINGS_MAX)
+			break;
+		size *= 2;
+	}
+	if (error != 0 || found == NULL) {
+		free(strings);
+		if (error == 0 && !no_is_unsure)
+			return ACCOUNT_NO;
+		errno = error != 0 ? error : ELIBACC;
+		return ACCOUNT_FAILED;
+	}
+	if (account == NULL) {
+		free(strings);
+		return ACCOUNT_YES;
+	}
+	account->name = record.pw_name;
+	account->gecos = record.pw_gecos;
+	account->home = record.pw_dir;
+	account->shell = record.pw_shell;
+	account->uid = record.pw_uid;
+	account->gid = record.pw_gid;
+	account->strings = strings;
+	return ACCOUNT_YES;
+}
+
+enum account_result
+account_by_name(const char *name, struct account *account)
+{
+	if (!name_is_possible(name))
+		return ACCOUNT_NO;
+	return look_up(name, 0, account);
+}
+
+enum account_result
+account_by_uid(uid_t uid, struct account *account)
+{
+	return look_up(NULL, uid, account);
+}
+
+void
+account_free(struct account *account)
+{
+	free(account->strings);
+	memset(account, 0, sizeof(*account));
+}
+
+/* Is this service's module sound?  One that is not installed is. */
+static bool
+service_loads(const char *service)
+{
+	char file[64], missing[128];
+	const char *reason;
+
+	if ((size_t)snprintf(file, sizeof(file), "libnss_%s.so.2", service) >=
+	    sizeof(file))
+		return true;
+	/* The handle is kept: the module stays loaded for the jail. */
+	if (dlopen(file, RTLD_LAZY) != NULL)
+		return true;
+	(void)snprintf(missing, sizeof(missing),
+	    "%s: cannot open shared object file: No such file", file);
+	reason = dlerror();
+	return reason == NULL ||
+	    strncmp(reason, missing, strlen(missing)) == 0;
+}
+
+/* Hold the services of the line "passwd: a b [reaction] c" together. */
+static bool
+services_load(char *line)
+{
+	char *word, *rest = NULL;
+
+	for (word = strtok_r(line, " \t\n", &rest); word != NULL;
+	    word = strtok_r(NULL, " \t\n", &rest)) {
+		if (!isalpha((unsigned char)*word) ||
+		    strcmp(word, "files") == 0)
+			continue;
+		if (!service_loads(word))
+			return false;
+	}
+	return true;
+}
+
+/* Do all services that nsswitch.conf(5) names for accounts load? */
+static bool
+every_service_loads(void)
+{
+	FILE *file;
+	char *line = NULL;
+	size_t size = 0;
+	bool sound = true;
+
+	if ((file = fopen("/etc/nsswitch.conf", "re")) == NULL)
+		return true;
+	while (sound && getline(&line, &size, file) != -1) {
+		line[strcspn(line, "#")] = '\0';
+		if (strncmp(line, "passwd:", 7) == 0)
+			sound = services_load(line + 7);
+	}
+	free(line);
+	(void)fclose(file);
+	return sound;
+}
+
+int
+account_prepare(const char **why)
+{
+	no_is_unsure = false;
+	if (!every_service_loads()) {
+		no_is_unsure = true;
+		*why = "a service that nsswitch.conf names for accounts is "
+		    "installed but does not load";
+		return -1;
+	}
+	if (account_by_name("root", NULL) == ACCOUNT_FAILED ||
+	    account_by_name("no-such-account-here", NULL) == ACCOUNT_FAILED) {
+		no_is_unsure = true;
+		*why = "the account database does not answer";
+		return -1;
+	}
+	return 0;
+}
