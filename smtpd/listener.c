@@ -1,0 +1,114 @@
+/*
+ * Listening sockets: accepts on them and hands the connections to sessions.
+ * Makes none itself; they come bound from postmaster.
+ */
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "smtpd.h"
+
+#define ACCEPT_PER_TURN	4	/* other workers want some, too */
+#define PAUSE_SECONDS	1	/* when descriptors or memory are short */
+
+static TAILQ_HEAD(, listener) listeners = TAILQ_HEAD_INITIALIZER(listeners);
+
+static void
+on_pause_over(int fd, short events, void *arg)
+{
+	struct listener *listener = arg;
+
+	(void)fd;
+	(void)events;
+	if (listener->fd != -1)
+		(void)event_add(listener->event, NULL);
+}
+
+/* accept(2) failed: is it our trouble, so that waiting would help? */
+static void
+accept_failed(struct listener *listener)
+{
+	const struct timeval pause = { .tv_sec = PAUSE_SECONDS };
+
+	if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS &&
+	    errno != ENOMEM)
+		return;
+	log_errno(LOG_ERR, "accept", "listener %s waits",
+	    listener->settings->name);
+	(void)event_del(listener->event);
+	(void)event_add(listener->pause, &pause);
+}
+
+static void
+on_acceptable(int fd, short events, void *arg)
+{
+	struct listener *listener = arg;
+	struct sockaddr_storage storage;
+	struct netaddr address;
+	socklen_t length;
+	uint16_t port;
+	int client, i;
+
+	(void)events;
+	for (i = 0; i < ACCEPT_PER_TURN; i++) {
+		length = sizeof(storage);
+		client = accept4(fd, (struct sockaddr *)&storage, &length,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (client == -1) {
+			accept_failed(listener);
+			return;
+		}
+		(void)netaddr_from_sockaddr((struct sockaddr *)&storage,
+		    &address, &port);
+		session_new(listener, client, &address, port);
+	}
+}
+
+/* Takes the descriptor. */
+void
+listener_add(struct child *child, int fd,
+    const struct w_start_listener_ntf *ntf)
+{
+	const struct settings *settings;
+	struct listener *listener;
+
+	settings = settings_of(ntf->local ? "" : ntf->name);
+	if (settings == NULL || settings->local != (ntf->local != 0)) {
+		log_note(LOG_ERR, "listener", "no [smtpd \"%s\"] for %s",
+		    ntf->name, ntf->address);
+		(void)close(fd);
+		return;
+	}
+	if ((listener = calloc(1, sizeof(*listener))) == NULL)
+		fatal("listener");
+	listener->fd = fd;
+	listener->settings = settings;
+	listener->event = event_new(child->base, fd, EV_READ | EV_PERSIST,
+	    on_acceptable, listener);
+	listener->pause = event_new(child->base, -1, 0, on_pause_over,
+	    listener);
+	if (listener->event == NULL || listener->pause == NULL ||
+	    event_add(listener->event, NULL) == -1)
+		fatalx("listener: no event");
+	TAILQ_INSERT_TAIL(&listeners, listener, entry);
+}
+
+/* Accept no more; sessions still point to their listener. */
+void
+listeners_close(void)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH(listener, &listeners, entry) {
+		if (listener->fd == -1)
+			continue;
+		(void)event_del(listener->event);
+		(void)event_del(listener->pause);
+		(void)close(listener->fd);
+		listener->fd = -1;
+	}
+}

@@ -1,0 +1,161 @@
+/*
+ * Questions to policyd: is this recipient accepted from this client?  A
+ * question carries all it takes, so when policyd is lost it is asked again
+ * as soon as there is a new one, or answered 451 after a while.
+ */
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "smtpd.h"
+
+#define PATIENCE	(10 * SECOND)	/* without policyd */
+
+static struct {
+	struct link	*link;		/* NULL: it is away */
+	struct event	*timer;
+	TAILQ_HEAD(, question) waiting;
+} policy = { .waiting = TAILQ_HEAD_INITIALIZER(policy.waiting) };
+
+static void
+set_timer(void)
+{
+	static const struct timeval second = { .tv_sec = 1 };
+
+	(void)event_add(policy.timer, &second);
+}
+
+static void
+wait_for_link(struct question *question)
+{
+	question->id = 0;
+	question->waiting = true;
+	if (TAILQ_EMPTY(&policy.waiting))
+		set_timer();
+	TAILQ_INSERT_TAIL(&policy.waiting, question, entry);
+}
+
+static void
+ask_rcpt_check(struct question *question)
+{
+	const struct session *session = question->session;
+	struct w_rcpt_check_req req;
+
+	memset(&req, 0, sizeof(req));
+	req.session = session->id;
+	req.client = session->client;
+	(void)snprintf(req.sender, sizeof(req.sender), "%s",
+	    session->transaction->sender);
+	(void)snprintf(req.recipient, sizeof(req.recipient), "%s",
+	    question->recipient);
+	question->id = link_ask(policy.link, IMSG_RCPT_CHECK_REQ, &req, NULL,
+	    0, -1, question);
+}
+
+void
+policy_ask(struct session *session, const char *recipient)
+{
+	struct question *question = session->question;
+
+	question->session = session;
+	question->since = clock_monotonic();
+	(void)snprintf(question->recipient, sizeof(question->recipient), "%s",
+	    recipient);
+	if (policy.link != NULL)
+		ask_rcpt_check(question);
+	else
+		wait_for_link(question);
+}
+
+void
+policy_forget(struct session *session)
+{
+	struct question *question = session->question;
+
+	if (question->waiting)
+		TAILQ_REMOVE(&policy.waiting, question, entry);
+	else if (question->id != 0 && policy.link != NULL)
+		link_forget(policy.link, question->id);
+	question->waiting = false;
+	question->id = 0;
+}
+
+static void
+on_rcpt_check_ans(struct link *link, struct frame *frame, void *arg)
+{
+	struct question *question = arg;
+
+	(void)link;
+	if (frame->payload == NULL) {
+		policy.link = NULL;
+		wait_for_link(question);
+		return;
+	}
+	question->id = 0;
+	policy_answered(question->session, frame->payload);
+}
+
+/* Those who have waited too long hear so. */
+static void
+on_timer(int fd, short events, void *arg)
+{
+	int64_t now = clock_monotonic();
+	struct question *question;
+
+	(void)fd;
+	(void)events;
+	(void)arg;
+	while ((question = TAILQ_FIRST(&policy.waiting)) != NULL &&
+	    now - question->since >= PATIENCE) {
+		policy_forget(question->session);
+		policy_answered(question->session, NULL);
+	}
+	if (!TAILQ_EMPTY(&policy.waiting))
+		set_timer();
+}
+
+static void
+on_up(struct child *child, struct link *link,
+    const struct w_start_peer_ntf *ntf)
+{
+	struct question *question;
+
+	(void)child;
+	(void)ntf;
+	policy.link = link;
+	while ((question = TAILQ_FIRST(&policy.waiting)) != NULL) {
+		TAILQ_REMOVE(&policy.waiting, question, entry);
+		question->waiting = false;
+		ask_rcpt_check(question);
+	}
+}
+
+static void
+on_lost(struct child *child, struct link *link)
+{
+	(void)child;
+	if (policy.link == link)
+		policy.link = NULL;
+}
+
+void
+policy_begin(struct child *child)
+{
+	policy.timer = event_new(child->base, -1, 0, on_timer, NULL);
+	if (policy.timer == NULL)
+		fatalx("policy: no event");
+}
+
+static const struct link_handler handlers[] = {
+	{ IMSG_RCPT_CHECK_ANS, on_rcpt_check_ans },
+	{ IMSG_NONE, NULL }
+};
+
+static const struct link_role role = {
+	.self = PROC_SMTPD, .peer = PROC_POLICYD, .handlers = handlers,
+	.closed = child_link_closed
+};
+
+const struct child_peer policy_peer = { &role, on_up, on_lost };
