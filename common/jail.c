@@ -245,18 +245,18 @@ install_filter(const struct jail_row *row)
 
 /* ---- limits ---- */
 
+/* Set a limit for good; no higher than we are allowed to raise it. */
 static void
-set_limit(int what, rlim_t value)
+set_limit(__rlimit_resource_t what, rlim_t value)
 {
-	struct rlimit limit;
+	struct rlimit old, limit = { value, value };
 
-	if (getrlimit((__rlimit_resource_t)what, &limit) == -1)
-		fatal("getrlimit");
-	if (limit.rlim_max != RLIM_INFINITY && value > limit.rlim_max &&
-	    geteuid() != 0)
-		value = limit.rlim_max;
-	limit.rlim_cur = limit.rlim_max = value;
-	if (setrlimit((__rlimit_resource_t)what, &limit) == -1)
+	if (setrlimit(what, &limit) == 0)
+		return;
+	if (errno != EPERM || getrlimit(what, &old) == -1)
+		fatal("setrlimit");
+	limit.rlim_cur = limit.rlim_max = old.rlim_max;
+	if (setrlimit(what, &limit) == -1)
 		fatal("setrlimit");
 }
 
