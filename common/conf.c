@@ -13,7 +13,7 @@
 #include "conf.h"
 
 /* One complaint: file:line:column: kind: what. */
-static void
+static void __attribute__((format(printf, 4, 0)))
 complain(struct conf *conf, const struct conf_place *place, const char *kind,
     const char *format, va_list arguments)
 {

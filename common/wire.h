@@ -47,6 +47,14 @@ enum process {
 #define WIRE_TARGETS	250	/* targets in one answer at the most */
 #define WIRE_LEASE	4096	/* queue ids in one lease */
 
+/*
+ * Workers of a kind are fewer than this.  smtpd and relay of a newer
+ * configuration run beside the older ones: their instances are a multiple of
+ * this, greater with each reload, plus their number from 0.  smtpd's number 0
+ * serves the local socket.
+ */
+#define WIRE_WORKERS	256
+
 enum imsg_type {
 	IMSG_NONE,
 
@@ -309,7 +317,8 @@ struct w_txn_abort_ntf {
 struct w_route_resolve_req {
 	uint64_t id;			/* queue id */
 	uint32_t recipient;		/* its row */
-	uint32_t pad;
+	uint32_t skip;			/* targets of its list that earlier
+					   answers gave: go on behind them */
 	struct w_client client;
 	char	 sender[WIRE_ADDRESS];
 	char	 address[WIRE_ADDRESS];

@@ -1,0 +1,548 @@
+/*
+ * The table of processes: started, linked, reaped, started afresh.
+ *
+ * postmaster knows of them only what waitpid(2) and one count of readiness
+ * tell; it never reads from them.
+ *
+ *   running  -> died      reap()           neighbours get PEER_DOWN
+ *   died     -> running   start_child()    at once, or after a pause
+ *   running  -> finishing finish_old()     a newer configuration took over
+ *   finishing-> gone      reap()
+ */
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "postmaster.h"
+
+#define LINK_BUFFER	(1024 * 1024)
+#define SHORT_LIFE	(10 * SECOND)	/* dying younger is a bad sign */
+#define PAUSE_MAX	60		/* seconds between attempts */
+#define FINISH_LIMIT	3600		/* seconds an old session may take */
+#define END_LIMIT	10		/* seconds a stage of the end may take */
+
+struct child_process {
+	TAILQ_ENTRY(child_process) entry;
+	enum process	 process;
+	uint32_t	 instance;	/* see WIRE_WORKERS */
+	pid_t		 pid;		/* -1: not running */
+	struct start	*start;		/* NULL: not running, or told to end */
+	bool		 finishing;	/* of an older configuration */
+	int64_t		 started;	/* monotonic */
+	unsigned int	 deaths;	/* in quick succession */
+	struct event	*timer;		/* start it; or end it, if finishing */
+};
+
+/* Who is linked with whom. */
+static const enum process pairs[][2] = {
+	{ PROC_SMTPD,	PROC_POLICYD },
+	{ PROC_SMTPD,	PROC_SPOOLD },
+	{ PROC_POLICYD,	PROC_SPOOLD },
+	{ PROC_SPOOLD,	PROC_RELAY },
+	{ PROC_SPOOLD,	PROC_DELIVER }
+};
+
+/* The order of the end: what gives work goes before what does it. */
+static const enum process stages[][2] = {
+	{ PROC_SMTPD,	PROC_NONE },
+	{ PROC_RELAY,	PROC_DELIVER },
+	{ PROC_POLICYD,	PROC_SPOOLD }
+};
+
+static struct {
+	TAILQ_HEAD(, child_process) all;
+	struct event_base	*base;
+	const struct settings	*settings;
+	const struct options	*options;
+	uint64_t		 generation;
+	int			 ready;
+	unsigned int		 stage;		/* of the end */
+	struct event		*stage_timer;
+	void			(*done)(void);
+} state = { .all = TAILQ_HEAD_INITIALIZER(state.all) };
+
+static bool
+are_pair(enum process one, enum process other)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		if ((pairs[i][0] == one && pairs[i][1] == other) ||
+		    (pairs[i][0] == other && pairs[i][1] == one))
+			return true;
+	return false;
+}
+
+/* The smtpd that has the local socket to itself. */
+static bool
+is_local(const struct child_process *child)
+{
+	return child->process == PROC_SMTPD &&
+	    child->instance % WIRE_WORKERS == 0;
+}
+
+/* ---- what is handed over ---- */
+
+static void
+tell_config(struct child_process *child)
+{
+	struct w_start_config_ntf ntf = { .generation = state.generation };
+	int fd;
+
+	if ((fd = part_open(state.settings->conf, child->process)) == -1)
+		log_errno(LOG_ERR, "start", "the configuration of %s",
+		    wire_process(child->process));
+	else
+		start_tell(child->start, IMSG_START_CONFIG_NTF, &ntf, fd);
+}
+
+static void
+tell_log(void *arg, const struct w_start_log_ntf *ntf, int fd)
+{
+	struct child_process *child = arg;
+
+	start_tell(child->start, IMSG_START_LOG_NTF, ntf, fd);
+}
+
+/* Does this process accept on that listener? */
+static bool
+accepts(const struct child_process *child, const struct listener *listener)
+{
+	return listener->process == child->process &&
+	    (child->process != PROC_SMTPD ||
+	    listener->local == is_local(child));
+}
+
+static void
+tell_listener(struct child_process *child, const struct listener *listener)
+{
+	struct w_start_listener_ntf ntf;
+	int fd;
+
+	if ((fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0)) == -1) {
+		log_errno(LOG_ERR, "start", "handing over a listener");
+		return;
+	}
+	memset(&ntf, 0, sizeof(ntf));
+	ntf.number = listener->number;
+	ntf.local = listener->local;
+	strlcpy(ntf.name, listener->name, sizeof(ntf.name));
+	strlcpy(ntf.address, listener->address, sizeof(ntf.address));
+	start_tell(child->start, IMSG_START_LISTENER_NTF, &ntf, fd);
+}
+
+static void
+tell_peer(struct child_process *child, const struct child_process *peer,
+    int fd)
+{
+	struct w_start_peer_ntf ntf;
+
+	memset(&ntf, 0, sizeof(ntf));
+	ntf.process = peer->process;
+	ntf.instance = peer->instance;
+	ntf.may_claim_local = is_local(peer);
+	ntf.finishing = peer->finishing;
+	start_tell(child->start, IMSG_START_PEER_NTF, &ntf, fd);
+}
+
+/* A new link between two that run. */
+static void
+link_pair(struct child_process *one, struct child_process *other)
+{
+	int size = LINK_BUFFER, ends[2], i;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+	    ends) == -1) {
+		log_errno(LOG_ERR, "start", "linking %s with %s",
+		    wire_process(one->process), wire_process(other->process));
+		return;
+	}
+	for (i = 0; i < 2; i++)
+		if (setsockopt(ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size,
+		    sizeof(size)) == -1)
+			(void)setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size,
+			    sizeof(size));
+	tell_peer(one, other, ends[0]);
+	tell_peer(other, one, ends[1]);
+}
+
+static void
+tell_go(struct child_process *child)
+{
+	const struct settings *settings = state.settings;
+	struct w_start_go_ntf ntf;
+	const char *root = "";
+
+	memset(&ntf, 0, sizeof(ntf));
+	ntf.workers = 1;
+	if (child->process == PROC_SMTPD)
+		ntf.workers = is_local(child) ? 1 : settings->smtpd_workers;
+	else if (child->process == PROC_RELAY)
+		ntf.workers = settings->relay_workers;
+	ntf.uid = settings->identities[child->process].uid;
+	ntf.gid = settings->identities[child->process].gid;
+	ntf.rootless = state.options->rootless;
+	if (child->process == PROC_SMTPD || child->process == PROC_RELAY)
+		root = settings->empty_directory;
+	else if (child->process == PROC_SPOOLD)
+		root = settings->spool_directory;
+	strlcpy(ntf.root, root, sizeof(ntf.root));
+	strlcpy(ntf.hostname, settings->hostname, sizeof(ntf.hostname));
+	start_tell(child->start, IMSG_START_GO_NTF, &ntf, -1);
+}
+
+/* ---- starting ---- */
+
+/* Wait before the next start, longer each time that it lived but shortly. */
+static void
+schedule(struct child_process *child)
+{
+	struct timeval pause = { 0 };
+
+	if (child->deaths > 0)
+		pause.tv_sec = child->deaths > 6 ? PAUSE_MAX :
+		    1 << (child->deaths - 1);
+	child->deaths++;
+	evtimer_add(child->timer, &pause);
+}
+
+/* Fork it and hand over all it needs. */
+static void
+start_child(struct child_process *child)
+{
+	const struct listener *listener;
+	struct child_process *peer;
+	int far = -1;
+
+	child->started = clock_monotonic();
+	child->start = start_new(state.base, &far);
+	if (child->start != NULL)
+		child->pid = program_start(child->process, child->instance,
+		    far, state.ready, state.options->debug);
+	if (far != -1)
+		close(far);
+	if (child->start == NULL || child->pid == -1) {
+		log_errno(LOG_ERR, "start", "starting %s",
+		    wire_process(child->process));
+		start_free(child->start);
+		child->start = NULL;
+		schedule(child);
+		return;
+	}
+	tell_config(child);
+	logs_hand_over(child->process, tell_log, child);
+	TAILQ_FOREACH(listener, listen_all(), entry)
+		if (accepts(child, listener))
+			tell_listener(child, listener);
+	TAILQ_FOREACH(peer, &state.all, entry)
+		if (peer->start != NULL &&
+		    are_pair(child->process, peer->process))
+			link_pair(child, peer);
+	tell_go(child);
+	log_begin(LOG_INFO, "started");
+	log_string("process", wire_process(child->process));
+	log_number("instance", child->instance);
+	log_number("pid", child->pid);
+	log_end();
+}
+
+/* It is time to start it; or, if it should have finished, to end it. */
+static void
+on_timer(int fd, short events, void *arg)
+{
+	struct child_process *child = arg;
+
+	(void)fd;
+	(void)events;
+	if (!child->finishing) {
+		start_child(child);
+		return;
+	}
+	start_free(child->start);
+	child->start = NULL;
+}
+
+static void
+add_child(enum process process, uint32_t instance)
+{
+	struct child_process *child;
+
+	if ((child = calloc(1, sizeof(*child))) == NULL)
+		fatal("child");
+	child->process = process;
+	child->instance = instance;
+	child->pid = -1;
+	child->timer = evtimer_new(state.base, on_timer, child);
+	if (child->timer == NULL)
+		fatalx("no timer");
+	TAILQ_INSERT_TAIL(&state.all, child, entry);
+	start_child(child);
+}
+
+static void
+remove_child(struct child_process *child)
+{
+	TAILQ_REMOVE(&state.all, child, entry);
+	event_free(child->timer);
+	start_free(child->start);
+	free(child);
+}
+
+/* ---- a reload ---- */
+
+/* A newer one has its place: let it finish, at most an hour. */
+static void
+finish(struct child_process *child)
+{
+	struct w_start_finish_ntf ntf = { .generation = state.generation };
+	struct timeval limit = { .tv_sec = FINISH_LIMIT };
+
+	child->finishing = true;
+	if (child->pid == -1) {
+		remove_child(child);
+		return;
+	}
+	if (child->process == PROC_POLICYD) {
+		start_free(child->start);
+		child->start = NULL;
+		return;
+	}
+	start_tell(child->start, IMSG_START_FINISH_NTF, &ntf, -1);
+	evtimer_add(child->timer, &limit);
+}
+
+/* Give those who stay the new configuration, let the others finish. */
+static void
+finish_old(void)
+{
+	struct child_process *child, *next;
+
+	for (child = TAILQ_FIRST(&state.all); child != NULL; child = next) {
+		next = TAILQ_NEXT(child, entry);
+		if (child->finishing)
+			continue;
+		if (child->process != PROC_SPOOLD &&
+		    child->process != PROC_DELIVER) {
+			finish(child);
+			continue;
+		}
+		if (child->start == NULL)
+			continue;
+		tell_config(child);
+		logs_hand_over(child->process, tell_log, child);
+	}
+}
+
+void
+children_start(struct event_base *base, const struct settings *settings,
+    const struct options *options, int ready)
+{
+	uint32_t first, i;
+
+	state.base = base;
+	state.settings = settings;
+	state.options = options;
+	state.ready = ready;
+	state.generation++;
+	finish_old();
+	first = (state.generation - 1) % WIRE_WORKERS * WIRE_WORKERS;
+	if (state.generation == 1) {
+		add_child(PROC_SPOOLD, 0);
+		add_child(PROC_DELIVER, 0);
+	}
+	add_child(PROC_POLICYD, 0);
+	for (i = 0; i < settings->relay_workers; i++)
+		add_child(PROC_RELAY, first + i);
+	add_child(PROC_SMTPD, first);
+	if (conf_section(settings->conf, "smtpd", NULL) == NULL)
+		return;
+	for (i = 1; i <= settings->smtpd_workers && i < WIRE_WORKERS; i++)
+		add_child(PROC_SMTPD, first + i);
+}
+
+unsigned int
+children_count(void)
+{
+	const struct child_process *child;
+	unsigned int count = 0;
+
+	TAILQ_FOREACH(child, &state.all, entry)
+		count += !child->finishing;
+	return count;
+}
+
+void
+children_tell_logs(void)
+{
+	struct child_process *child;
+
+	TAILQ_FOREACH(child, &state.all, entry)
+		if (child->start != NULL)
+			logs_hand_over(child->process, tell_log, child);
+}
+
+void
+children_tell_listener(const struct listener *listener)
+{
+	struct child_process *child;
+
+	TAILQ_FOREACH(child, &state.all, entry)
+		if (child->start != NULL && !child->finishing &&
+		    accepts(child, listener))
+			tell_listener(child, listener);
+}
+
+/* ---- the end of one ---- */
+
+static void
+log_death(const struct child_process *child, int status)
+{
+	bool wanted = child->finishing || child->start == NULL;
+
+	log_begin(wanted && status == 0 ? LOG_INFO : LOG_ERR, "ended");
+	log_string("process", wire_process(child->process));
+	log_number("instance", child->instance);
+	log_number("pid", child->pid);
+	if (WIFSIGNALED(status))
+		log_number("signal", WTERMSIG(status));
+	else
+		log_number("status", WEXITSTATUS(status));
+	log_end();
+}
+
+/* Its links' ends are no violation. */
+static void
+tell_down(const struct child_process *child)
+{
+	struct w_start_peer_down_ntf ntf = { .process = child->process,
+	    .instance = child->instance };
+	struct child_process *peer;
+
+	TAILQ_FOREACH(peer, &state.all, entry)
+		if (peer->start != NULL &&
+		    are_pair(child->process, peer->process))
+			start_tell(peer->start, IMSG_START_PEER_DOWN_NTF, &ntf,
+			    -1);
+}
+
+static void
+on_death(struct child_process *child, int status)
+{
+	log_death(child, status);
+	child->pid = -1;
+	start_free(child->start);
+	child->start = NULL;
+	tell_down(child);
+	if (child->finishing || state.done != NULL) {
+		remove_child(child);
+		return;
+	}
+	if (clock_monotonic() - child->started > SHORT_LIFE)
+		child->deaths = 0;
+	schedule(child);
+}
+
+static struct child_process *
+find(pid_t pid)
+{
+	struct child_process *child;
+
+	TAILQ_FOREACH(child, &state.all, entry)
+		if (child->pid == pid)
+			return child;
+	return NULL;
+}
+
+/* ---- the end of all ---- */
+
+static bool
+is_of_stage(const struct child_process *child)
+{
+	return child->process == stages[state.stage][0] ||
+	    child->process == stages[state.stage][1];
+}
+
+/* End the stage's processes; go on when none is left. */
+static void
+run_stage(void)
+{
+	struct timeval limit = { .tv_sec = END_LIMIT };
+	struct child_process *child, *next;
+	unsigned int left = 0;
+
+	for (; state.stage < sizeof(stages) / sizeof(stages[0]);
+	    state.stage++) {
+		for (child = TAILQ_FIRST(&state.all); child != NULL;
+		    child = next) {
+			next = TAILQ_NEXT(child, entry);
+			if (!is_of_stage(child))
+				continue;
+			start_free(child->start);
+			child->start = NULL;
+			if (child->pid == -1)
+				remove_child(child);
+			else
+				left++;
+		}
+		if (left > 0) {
+			if (!evtimer_pending(state.stage_timer, NULL))
+				evtimer_add(state.stage_timer, &limit);
+			return;
+		}
+		evtimer_del(state.stage_timer);
+	}
+	state.done();
+}
+
+/* Who has not ended in time is killed. */
+static void
+on_stage_timer(int fd, short events, void *arg)
+{
+	struct child_process *child;
+
+	(void)fd;
+	(void)events;
+	(void)arg;
+	TAILQ_FOREACH(child, &state.all, entry) {
+		if (!is_of_stage(child) || child->pid == -1)
+			continue;
+		log_note(LOG_WARNING, "end", "%s does not end, killing it",
+		    wire_process(child->process));
+		kill(child->pid, SIGKILL);
+	}
+}
+
+void
+children_end(void (*done)(void))
+{
+	if (state.done != NULL)
+		return;
+	state.done = done;
+	state.stage = 0;
+	state.stage_timer = evtimer_new(state.base, on_stage_timer, NULL);
+	if (state.stage_timer == NULL)
+		fatalx("no timer");
+	run_stage();
+}
+
+void
+children_reap(void)
+{
+	struct child_process *child;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if ((child = find(pid)) != NULL)
+			on_death(child, status);
+	if (state.done != NULL)
+		run_stage();
+}
