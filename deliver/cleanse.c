@@ -1,0 +1,44 @@
+/*
+ * What a fork has inherited and must not keep: descriptors, signals.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "deliver.h"
+#include "log.h"
+
+int
+cleanse_descriptors(int kept)
+{
+	int	 null, log, low, high;
+
+	null = open("/dev/null", O_RDWR);
+	if (null == -1 || dup2(null, 0) == -1 || dup2(null, 1) == -1 ||
+	    dup2(null, 2) == -1 ||
+	    (kept = fcntl(kept, F_DUPFD_CLOEXEC, 3)) == -1 ||
+	    (log = fcntl(null, F_DUPFD_CLOEXEC, 3)) == -1)
+		_exit(71);
+	/* The log's descriptor is the parent's: ours leads nowhere. */
+	log_to(log, LOG_TO_FILE, "deliver", 0, "", false);
+	low = kept < log ? kept : log;
+	high = kept < log ? log : kept;
+	if (low > 3)
+		close_range(3, (unsigned int)low - 1, 0);
+	if (high > low + 1)
+		close_range((unsigned int)low + 1, (unsigned int)high - 1, 0);
+	close_range((unsigned int)high + 1, ~0U, 0);
+	return kept;
+}
+
+void
+cleanse_signals(void)
+{
+	sigset_t	 none;
+	int		 number;
+
+	for (number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}

@@ -1,0 +1,338 @@
+/*
+ * The parent: root, and therefore as ignorant as can be.  It reads a name and
+ * a kind from spoold, forks, hands spoold the child's link, and reaps.  It
+ * never sees mail, an address or a command, and looks nobody up.
+ */
+#include <sys/prctl.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "deliver.h"
+#include "log.h"
+#include "loop.h"
+
+#define GRACE_SECONDS	10	/* from SIGTERM to SIGKILL */
+#define STUCK_SECONDS	10	/* from SIGKILL until it no longer counts */
+
+enum worker_end { LIVING, ENDING, KILLED, STUCK };
+
+struct child_worker {
+	TAILQ_ENTRY(child_worker) entry;
+	uint64_t	 id;		/* spoold's */
+	pid_t		 pid;
+	enum worker_end	 end;
+	bool		 orphan;	/* its spoold is gone */
+	struct event	*timer;
+	char		 name[WIRE_LOGIN];
+};
+TAILQ_HEAD(child_workers, child_worker);
+
+static struct {
+	struct child	*child;
+	struct mailers	*mailers;
+	struct child_workers workers;
+	struct link	*spoold;
+	struct event	*on_child;
+} parent = { .workers = TAILQ_HEAD_INITIALIZER(parent.workers) };
+
+/* ---- ending a worker ---- */
+
+/* It had its time: kill it; or give it up. */
+static void
+on_timer(int fd, short events, void *arg)
+{
+	struct timeval	 patience = { .tv_sec = STUCK_SECONDS };
+	struct child_worker *worker = arg;
+
+	(void)fd;
+	(void)events;
+	if (worker->end == KILLED) {
+		worker->end = STUCK;
+		log_begin(LOG_WARNING, "worker-stuck");
+		log_string("user", worker->name);
+		log_number("pid", worker->pid);
+		log_end();
+		return;
+	}
+	worker->end = KILLED;
+	kill(worker->pid, SIGKILL);
+	event_add(worker->timer, &patience);
+}
+
+static void
+end_worker(struct child_worker *worker)
+{
+	struct timeval	 patience = { .tv_sec = GRACE_SECONDS };
+
+	if (worker->end != LIVING)
+		return;
+	worker->end = ENDING;
+	kill(worker->pid, SIGTERM);
+	event_add(worker->timer, &patience);
+}
+
+static void
+worker_free(struct child_worker *worker)
+{
+	TAILQ_REMOVE(&parent.workers, worker, entry);
+	event_free(worker->timer);
+	free(worker);
+}
+
+static struct child_worker *
+worker_by_pid(pid_t pid)
+{
+	struct child_worker *worker;
+
+	TAILQ_FOREACH(worker, &parent.workers, entry)
+		if (worker->pid == pid)
+			return worker;
+	return NULL;
+}
+
+/* ---- reaping ---- */
+
+/* What a dead worker's programs left is ours now, and shall not run on. */
+static void
+kill_strays(void)
+{
+	char	 path[64];
+	long	 pid;
+	FILE	*file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%ld/children",
+	    (long)getpid());
+	if ((file = fopen(path, "re")) == NULL)
+		return;
+	while (fscanf(file, "%ld", &pid) == 1 && pid > 1)
+		if (worker_by_pid((pid_t)pid) == NULL &&
+		    !drop_is_child((pid_t)pid))
+			kill((pid_t)pid, SIGKILL);
+	fclose(file);
+}
+
+static void
+worker_ended(struct child_worker *worker, int status)
+{
+	struct w_user_ended_ntf ntf = { .id = worker->id };
+
+	ntf.status = (uint32_t)status;
+	if (!worker->orphan && parent.spoold != NULL)
+		link_tell(parent.spoold, IMSG_USER_ENDED_NTF, &ntf, NULL, 0,
+		    -1);
+	if (status != 0) {
+		log_begin(LOG_WARNING, "worker-ended");
+		log_string("user", worker->name);
+		log_number(WIFSIGNALED(status) ? "signal" : "exit",
+		    WIFSIGNALED(status) ? WTERMSIG(status) :
+		    WEXITSTATUS(status));
+		log_end();
+	}
+	worker_free(worker);
+}
+
+static void
+on_sigchld(int number, short events, void *arg)
+{
+	struct child_worker *worker;
+	pid_t	 pid;
+	int	 status;
+
+	(void)number;
+	(void)events;
+	(void)arg;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if ((worker = worker_by_pid(pid)) != NULL)
+			worker_ended(worker, status);
+		else
+			drop_reaped(pid, status);
+	kill_strays();
+}
+
+/* ---- what spoold asks ---- */
+
+/* Is a worker of an older spoold in the way of this name? */
+static bool
+is_busy(const char *name)
+{
+	struct child_worker *worker;
+
+	TAILQ_FOREACH(worker, &parent.workers, entry)
+		if (worker->orphan && (worker->end != STUCK ||
+		    strcmp(worker->name, name) == 0))
+			return true;
+	return false;
+}
+
+/* Fork a worker; returns the end of its link that is spoold's, or -1. */
+static int
+fork_worker(const struct w_user_worker_req *req)
+{
+	struct child_worker *worker = NULL;
+	int	 ends[2] = { -1, -1 };
+
+	if ((worker = calloc(1, sizeof(*worker))) == NULL ||
+	    (worker->timer = evtimer_new(parent.child->base, on_timer,
+	    worker)) == NULL || socketpair(AF_UNIX,
+	    SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
+		goto fail;
+	worker->id = req->id;
+	strlcpy(worker->name, req->name, sizeof(worker->name));
+	log_flush();		/* or the child would have lines to write */
+	if ((worker->pid = fork()) == -1)
+		goto fail;
+	if (worker->pid == 0)
+		worker_run(req, ends[1], parent.child, parent.mailers);
+	TAILQ_INSERT_TAIL(&parent.workers, worker, entry);
+	close(ends[1]);
+	return ends[0];
+fail:
+	log_errno(LOG_WARNING, "worker", "for %s", req->name);
+	if (ends[0] != -1) {
+		close(ends[0]);
+		close(ends[1]);
+	}
+	if (worker != NULL && worker->timer != NULL)
+		event_free(worker->timer);
+	free(worker);
+	return -1;
+}
+
+static void
+on_user_worker(struct link *link, struct frame *frame, void *arg)
+{
+	const struct w_user_worker_req *req = frame->payload;
+	struct w_user_worker_ans ans = { .id = req->id };
+	int	 fd = -1;
+
+	(void)arg;
+	if (is_busy(req->name))
+		ans.verdict = USER_BUSY;
+	else if (req->kind < WORKER_MAILBOX || req->kind > WORKER_PROGRAM ||
+	    (fd = fork_worker(req)) == -1)
+		ans.verdict = USER_NO_FORK;
+	else
+		ans.verdict = USER_OK;
+	link_answer(link, IMSG_USER_WORKER_ANS, frame->id, &ans, NULL, 0, fd);
+}
+
+static void
+on_user_kill(struct link *link, struct frame *frame, void *arg)
+{
+	const struct w_user_kill_ntf *ntf = frame->payload;
+	struct child_worker *worker;
+
+	(void)link;
+	(void)arg;
+	TAILQ_FOREACH(worker, &parent.workers, entry)
+		if (worker->id == ntf->id && !worker->orphan)
+			end_worker(worker);
+}
+
+static const struct link_handler handlers[] = {
+	{ IMSG_USER_WORKER_REQ, on_user_worker },
+	{ IMSG_USER_KILL_NTF, on_user_kill },
+	{ IMSG_NONE, NULL }
+};
+
+const struct link_role parent_role = {
+	.self = PROC_DELIVER, .peer = PROC_SPOOLD, .handlers = handlers,
+	.closed = child_link_closed
+};
+
+/* ---- beginning and end ---- */
+
+/* Root, but with no more of it than forking workers takes. */
+static void
+drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct data[2];
+	const uint32_t	 kept = 1U << CAP_SETUID | 1U << CAP_SETGID |
+			    1U << CAP_KILL | 1U << CAP_DAC_READ_SEARCH;
+
+	if (syscall(SYS_capget, &header, data) == -1)
+		fatal("capget");
+	data[0].permitted &= kept;
+	data[0].effective = data[0].permitted;
+	data[0].inheritable = data[1].inheritable = 0;
+	data[1].permitted = data[1].effective = 0;
+	if (syscall(SYS_capset, &header, data) == -1)
+		fatal("capset");
+}
+
+void
+parent_begin(struct child *child)
+{
+	parent.child = child;
+	parent.mailers = mailers_load(child->conf);
+	if (!child->rootless)
+		drop_capabilities();
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
+		fatal("subreaper");
+	parent.on_child = evsignal_new(child->base, SIGCHLD, on_sigchld, NULL);
+	if (parent.on_child == NULL || event_add(parent.on_child, NULL) == -1)
+		fatalx("no event");
+	drop_begin(child);
+}
+
+void
+parent_up(struct child *child, struct link *link,
+    const struct w_start_peer_ntf *ntf)
+{
+	(void)child;
+	(void)ntf;
+	parent.spoold = link;
+}
+
+/* spoold is gone: nothing of its workers' is wanted any more. */
+void
+parent_lost(struct child *child, struct link *link)
+{
+	struct child_worker *worker;
+
+	(void)child;
+	if (parent.spoold == link)
+		parent.spoold = NULL;
+	TAILQ_FOREACH(worker, &parent.workers, entry) {
+		worker->orphan = true;
+		end_worker(worker);
+	}
+}
+
+/* Workers have a copy of the old mailers: they end with what they have. */
+void
+parent_reconfigured(struct child *child)
+{
+	struct child_worker *worker;
+
+	mailers_free(parent.mailers);
+	parent.mailers = mailers_load(child->conf);
+	TAILQ_FOREACH(worker, &parent.workers, entry)
+		if (worker->end == LIVING)
+			kill(worker->pid, SIGHUP);
+	drop_begin(child);
+}
+
+void
+parent_end(struct child *child)
+{
+	struct child_worker *worker;
+
+	(void)child;
+	TAILQ_FOREACH(worker, &parent.workers, entry)
+		kill(worker->pid, SIGTERM);
+	drop_end();
+}

@@ -1,0 +1,276 @@
+/*
+ * Submitting a message that waited, over the local submission socket: the
+ * smallest SMTP client, one command at a time.  It runs as the user whose
+ * message it is.
+ */
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "deliver.h"
+
+#define REPLY_SECONDS	600
+
+struct submission {
+	const struct dropfile *drop;
+	FILE	*message;
+	long	 body;			/* where the message begins in it */
+	FILE	*in;
+	FILE	*out;
+	char	 reply[1024];		/* its last line */
+	FILE	*refusals;		/* a line a recipient */
+	bool	 refused;		/* there are some */
+};
+
+/* ---- the conversation ---- */
+
+/* Read a reply; returns its code, -1 if none came. */
+static int
+read_reply(struct submission *sub)
+{
+	do {
+		if (fgets(sub->reply, sizeof(sub->reply), sub->in) == NULL)
+			return -1;
+		sub->reply[strcspn(sub->reply, "\r\n")] = '\0';
+	} while (strlen(sub->reply) >= 4 && sub->reply[3] == '-');
+	if (!isdigit((unsigned char)sub->reply[0]) ||
+	    !isdigit((unsigned char)sub->reply[1]) ||
+	    !isdigit((unsigned char)sub->reply[2]))
+		return -1;
+	return atoi(sub->reply);
+}
+
+static int __attribute__((format(printf, 2, 3)))
+command(struct submission *sub, const char *format, ...)
+{
+	va_list	 arguments;
+
+	va_start(arguments, format);
+	vfprintf(sub->out, format, arguments);
+	va_end(arguments);
+	fputs("\r\n", sub->out);
+	return fflush(sub->out) == EOF ? -1 : read_reply(sub);
+}
+
+static int
+mail(struct submission *sub, const char *sender)
+{
+	const struct dropfile *drop = sub->drop;
+
+	return command(sub, "MAIL FROM:<%s>%s%s%s%s%s", sender,
+	    drop->eight_bit ? " BODY=8BITMIME" : "",
+	    drop->ret[0] != '\0' ? " RET=" : "", drop->ret,
+	    drop->envid[0] != '\0' ? " ENVID=" : "", drop->envid);
+}
+
+/* Send the message from where it begins, dots stuffed, and the last dot. */
+static int
+send_message(struct submission *sub)
+{
+	int	 c, before = '\n';
+
+	if (fseek(sub->message, sub->body, SEEK_SET) == -1)
+		return -1;
+	while ((c = getc(sub->message)) != EOF) {
+		if (c == '.' && before == '\n')
+			putc('.', sub->out);
+		putc(c, sub->out);
+		before = c;
+	}
+	if (ferror(sub->message))
+		return -1;
+	if (before != '\n')
+		fputs("\r\n", sub->out);
+	return command(sub, ".");
+}
+
+static void
+note_refusal(struct submission *sub, const char *recipient)
+{
+	fprintf(sub->refusals, "<%s>: %s\r\n", recipient, sub->reply);
+	sub->refused = true;
+}
+
+static void
+note_refusals(struct submission *sub, size_t first, size_t end)
+{
+	for (; first < end; first++)
+		note_refusal(sub, sub->drop->recipients[first]);
+}
+
+/* ---- a group of recipients, as many as smtpd takes at once ---- */
+
+/*
+ * Name recipients from *end on; *end is set behind the last one that was
+ * named, *accepted counts.  -1 if the message must wait.
+ */
+static int
+name_recipients(struct submission *sub, size_t *end, size_t *accepted)
+{
+	const struct dropfile *drop = sub->drop;
+	int	 code;
+
+	for (*accepted = 0; *end < drop->count; (*end)++) {
+		code = command(sub, "RCPT TO:<%s>%s%s",
+		    drop->recipients[*end],
+		    drop->notify[0] != '\0' ? " NOTIFY=" : "", drop->notify);
+		if (code / 100 == 2)
+			(*accepted)++;
+		else if (code / 100 == 5)
+			note_refusal(sub, drop->recipients[*end]);
+		else if (code == 452 && *accepted > 0)
+			break;
+		else
+			return -1;
+	}
+	return 0;
+}
+
+/* One transaction from *first on, which advances; -1 if it must wait. */
+static int
+submit_group(struct submission *sub, size_t *first)
+{
+	size_t	 end = *first, accepted;
+	int	 code;
+
+	code = mail(sub, sub->drop->sender);
+	if (code / 100 == 5) {
+		note_refusals(sub, *first, sub->drop->count);
+		*first = sub->drop->count;
+		return 0;
+	}
+	if (code / 100 != 2 || name_recipients(sub, &end, &accepted) == -1)
+		return -1;
+	if (accepted == 0) {
+		*first = end;
+		return command(sub, "RSET") / 100 == 2 ? 0 : -1;
+	}
+	if (command(sub, "DATA") != 354)
+		return -1;
+	code = send_message(sub);
+	if (code / 100 == 5)
+		note_refusals(sub, *first, end);
+	else if (code / 100 != 2)
+		return -1;
+	*first = end;
+	return 0;
+}
+
+/* ---- what was refused, and what must wait ---- */
+
+/* Tell the sender who will not get it.  -1 if that cannot be done now. */
+static int
+report_refusals(struct submission *sub, const char *refusals)
+{
+	char	 line[1024];
+	int	 code;
+
+	if (sub->drop->sender[0] == '\0')
+		return 1;
+	code = command(sub, "MAIL FROM:<>%s",
+	    sub->drop->eight_bit ? " BODY=8BITMIME" : "");
+	if (code / 100 == 2)
+		code = command(sub, "RCPT TO:<%s> NOTIFY=NEVER",
+		    sub->drop->sender);
+	if (code / 100 != 2)
+		return code / 100 == 5 ? 1 : -1;
+	if (command(sub, "DATA") != 354 ||
+	    fseek(sub->message, sub->body, SEEK_SET) == -1)
+		return -1;
+	fprintf(sub->out, "From: Mail Delivery System <MAILER-DAEMON>\r\n"
+	    "To: <%s>\r\nSubject: Mail could not be submitted\r\n"
+	    "Auto-Submitted: auto-replied\r\n\r\n"
+	    "Your message waited for the mail system to come up.  When it "
+	    "did, it refused\r\nthese recipients:\r\n\r\n%s\r\n"
+	    "The header of your message:\r\n\r\n", sub->drop->sender,
+	    refusals);
+	while (fgets(line, sizeof(line), sub->message) != NULL &&
+	    line[0] != '\r' && line[0] != '\n')
+		fprintf(sub->out, "    %s", line);
+	return command(sub, "\r\n.") / 100 == 2 ? 0 : -1;
+}
+
+/* Put the recipients from first on into a file of their own. */
+static int
+put_back(struct submission *sub, size_t first, const char *directory)
+{
+	struct dropfile	 rest = *sub->drop;
+	FILE	*file;
+	int	 c;
+
+	rest.recipients += first;
+	rest.count -= first;
+	if ((file = dropfile_create(directory, &rest)) == NULL)
+		return -1;
+	if (fseek(sub->message, sub->body, SEEK_SET) == 0)
+		while ((c = getc(sub->message)) != EOF)
+			putc(c, file);
+	if (ferror(sub->message)) {
+		dropfile_abandon(file);
+		return -1;
+	}
+	return dropfile_commit(file, directory);
+}
+
+static enum submit_result
+submit(struct submission *sub, const char *directory, char **refusals)
+{
+	size_t	 first = 0;
+	int	 result;
+
+	if (read_reply(sub) / 100 != 2 ||
+	    command(sub, "EHLO localhost") / 100 != 2)
+		return SUBMIT_LATER;
+	while (first < sub->drop->count)
+		if (submit_group(sub, &first) == -1) {
+			if (first == 0 || put_back(sub, first,
+			    directory) == -1)
+				return SUBMIT_LATER;
+			break;
+		}
+	if (!sub->refused)
+		return SUBMIT_TAKEN;
+	fflush(sub->refusals);
+	result = report_refusals(sub, *refusals);
+	if (result == -1 && first == 0)
+		return SUBMIT_LATER;
+	return result == 0 ? SUBMIT_TAKEN : SUBMIT_REFUSED;
+}
+
+enum submit_result
+submit_message(int fd, FILE *message, const struct dropfile *drop,
+    const char *directory)
+{
+	struct submission sub = { .drop = drop, .message = message };
+	struct timeval	 patience = { .tv_sec = REPLY_SECONDS };
+	enum submit_result result = SUBMIT_LATER;
+	char		*refusals = NULL;
+	size_t		 size;
+	int		 copy;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	sub.body = ftell(message);
+	copy = dup(fd);
+	sub.in = fdopen(fd, "r");
+	sub.out = copy != -1 ? fdopen(copy, "w") : NULL;
+	sub.refusals = open_memstream(&refusals, &size);
+	if (sub.in != NULL && sub.out != NULL && sub.refusals != NULL &&
+	    sub.body != -1) {
+		result = submit(&sub, directory, &refusals);
+		(void)command(&sub, "QUIT");
+	}
+	if (sub.in != NULL)
+		fclose(sub.in);
+	if (sub.out != NULL)
+		fclose(sub.out);
+	if (sub.refusals != NULL)
+		fclose(sub.refusals);
+	free(refusals);
+	return result;
+}

@@ -1,0 +1,289 @@
+/*
+ * A worker: a child of the root parent that becomes one user for good, then
+ * reads JOBs from spoold and answers them, up to a batch at once.  It looks
+ * the user up itself, so that a slow directory delays that user only.  Where
+ * it may not become the user it becomes nobody and answers so.
+ */
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "deliver.h"
+
+#define NOBODY		65534
+#define MEMBERS_SIZE	65536		/* octets of a group's members */
+
+static volatile sig_atomic_t	told_to_end;	/* now */
+static volatile sig_atomic_t	told_to_retire;	/* when nothing is in hand */
+
+static void
+on_signal(int number)
+{
+	if (number == SIGHUP)
+		told_to_retire = 1;
+	else
+		told_to_end = 1;
+}
+
+bool
+worker_abandoned(const struct worker *worker)
+{
+	struct pollfd	 poller = { .fd = worker->link, .events = POLLRDHUP };
+
+	if (told_to_end)
+		return true;
+	return poll(&poller, 1, 0) == 1 &&
+	    (poller.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+/* ---- becoming the user ---- */
+
+static void
+set_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	cleanse_signals();
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+}
+
+static void
+refuse(struct worker *worker, const char *status, const char *why)
+{
+	worker->refusal_status = status;
+	worker->refusal = why;
+}
+
+/* Who is this user?  Sets a refusal where that cannot be said. */
+static void
+look_up(struct worker *worker, const char *name)
+{
+	switch (account_by_name(name, &worker->account)) {
+	case ACCOUNT_YES:
+		break;
+	case ACCOUNT_NO:
+		refuse(worker, "4.3.5", "the account is gone");
+		return;
+	case ACCOUNT_FAILED:
+		refuse(worker, "4.3.0", "the account cannot be looked up");
+		return;
+	}
+	if (worker->account.uid == 0)
+		refuse(worker, "4.3.5", "nothing is delivered as root");
+}
+
+/* Is the account's group its own, with no other member? */
+static bool
+group_is_own(const struct account *account)
+{
+	struct group	 group, *found = NULL;
+	char		*strings;
+	bool		 own = false;
+	size_t		 i;
+
+	if ((strings = malloc(MEMBERS_SIZE)) == NULL)
+		return false;
+	if (getgrgid_r(account->gid, &group, strings, MEMBERS_SIZE,
+	    &found) == 0 && found != NULL) {
+		own = strcmp(group.gr_name, account->name) == 0;
+		for (i = 0; group.gr_mem[i] != NULL; i++)
+			if (strcmp(group.gr_mem[i], account->name) != 0)
+				own = false;
+	}
+	free(strings);
+	return own;
+}
+
+/* The group that may write into the mail spool; the user's own otherwise. */
+static gid_t
+spool_group(const struct account *account)
+{
+	struct stat	 st;
+
+	if (stat(MAIL_SPOOL, &st) == -1 || st.st_gid == 0)
+		return account->gid;
+	return st.st_gid;
+}
+
+/* Without root: who started us is the only one there is. */
+static void
+become_rootless(struct worker *worker)
+{
+	if (worker->refusal == NULL && worker->account.uid != getuid())
+		refuse(worker, "4.3.0",
+		    "only the account that started the suite is served");
+}
+
+/* Become the user, or nobody if there is a refusal, for good. */
+static void
+become(struct worker *worker)
+{
+	const struct account *account = &worker->account;
+	bool	 spool = worker->kind == WORKER_MBOX;
+
+	if (worker->refusal == NULL && jail_become(account->name,
+	    account->uid, spool ? spool_group(account) : account->gid,
+	    !spool) == -1)
+		refuse(worker, "4.3.0", "the account cannot be entered");
+	if (worker->refusal != NULL && getuid() == 0 &&
+	    jail_become(NULL, NOBODY, NOBODY, false) == -1)
+		_exit(71);
+}
+
+/* Go home, then into the jail of this kind. */
+static void
+settle(struct worker *worker)
+{
+	umask(077);
+	if (worker->refusal != NULL) {
+		jail_filter(JAIL_MAILBOX);
+		return;
+	}
+	if (chdir(worker->account.home) == -1)
+		worker->home_errno = errno;
+	if (worker->home_errno != 0 && chdir("/") == -1)
+		_exit(71);
+	if (worker->kind == WORKER_PROGRAM)
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	else
+		jail_filter(worker->kind == WORKER_MBOX ? JAIL_MBOX :
+		    JAIL_MAILBOX);
+}
+
+/* ---- serving the link ---- */
+
+/* Wait until there is a frame; false if none will come or we shall end. */
+static bool
+wait_for_job(const struct worker *worker)
+{
+	struct pollfd	 poller = { .fd = worker->link, .events = POLLIN };
+	sigset_t	 ours, before;
+	bool		 ready = false;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGHUP);
+	sigprocmask(SIG_BLOCK, &ours, &before);
+	while (!told_to_end && !told_to_retire && !ready) {
+		ready = ppoll(&poller, 1, NULL, &before) == 1;
+		if (!ready && errno != EINTR)
+			break;
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return ready && !told_to_end;
+}
+
+/* Is another frame there already? */
+static bool
+has_job(const struct worker *worker)
+{
+	struct pollfd	 poller = { .fd = worker->link, .events = POLLIN };
+
+	return poll(&poller, 1, 0) == 1 && (poller.revents & POLLIN) != 0;
+}
+
+/* Read what JOBs there are, waiting for the first; 0 is the end. */
+static size_t
+gather(const struct worker *worker, struct job **jobs)
+{
+	struct frame	 frame;
+	const char	*why;
+	size_t		 count = 0;
+
+	while (count < JOBS_AT_ONCE) {
+		if (count == 0 ? !wait_for_job(worker) : !has_job(worker))
+			break;
+		if (link_read_blocking(worker->link, PROC_WORKER, PROC_SPOOLD,
+		    &frame, -1, &why) == -1)
+			break;
+		jobs[count] = job_take(&frame);
+		if (frame.fd != -1)
+			close(frame.fd);
+		if (jobs[count] == NULL)
+			break;
+		count++;
+	}
+	return count;
+}
+
+/* Answer, and be done with the job. */
+static int
+answer(const struct worker *worker, struct job **job)
+{
+	int	 result;
+
+	result = link_write_blocking(worker->link, IMSG_JOB_DELIVER_ANS,
+	    (*job)->frame, &(*job)->answer, (*job)->targets,
+	    (*job)->targets_length, -1);
+	job_free(*job);
+	*job = NULL;
+	return result;
+}
+
+/*
+ * Do a batch: first what is quick, its Maildir files together, then what may
+ * take long, one by one.  -1 if abandoned.
+ */
+static int
+run_batch(struct worker *worker, struct job **jobs, size_t count)
+{
+	static struct maildir_batch batch;
+	bool	 later[JOBS_AT_ONCE];
+	size_t	 i;
+	int	 result;
+
+	for (i = 0; i < count; i++) {
+		result = method_run(worker, jobs[i], &batch, false);
+		if (result == -1)
+			return -1;
+		later[i] = result == 1;
+	}
+	if (maildir_commit(&batch, worker) == -1)
+		return -1;
+	for (i = 0; i < count; i++)
+		if (!later[i] && answer(worker, &jobs[i]) == -1)
+			return -1;
+	for (i = 0; i < count; i++)
+		if (later[i] &&
+		    (method_run(worker, jobs[i], &batch, true) == -1 ||
+		    maildir_commit(&batch, worker) == -1 ||
+		    answer(worker, &jobs[i]) == -1))
+			return -1;
+	return 0;
+}
+
+void
+worker_run(const struct w_user_worker_req *req, int fd,
+    const struct child *child, const struct mailers *mailers)
+{
+	struct worker	 worker = { .link = -1 };
+	struct job	*jobs[JOBS_AT_ONCE];
+	size_t		 count;
+
+	worker.kind = (enum worker_kind)req->kind;
+	worker.hostname = child->hostname;
+	worker.mailers = mailers;
+	worker.link = cleanse_descriptors(fd);
+	set_signals();
+	look_up(&worker, req->name);
+	if (worker.refusal == NULL)
+		worker.own_group = group_is_own(&worker.account);
+	if (child->rootless)
+		become_rootless(&worker);
+	else
+		become(&worker);
+	settle(&worker);
+	while ((count = gather(&worker, jobs)) > 0)
+		if (run_batch(&worker, jobs, count) == -1)
+			break;
+	_exit(0);
+}
