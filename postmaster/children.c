@@ -6,7 +6,7 @@
  *
  *   running  -> died      reap()           neighbours get PEER_DOWN
  *   died     -> running   start_child()    at once, or after a pause
- *   running  -> finishing finish_old()     a newer configuration took over
+ *   running  -> finishing mark_old()       a newer configuration took over
  *   finishing-> gone      reap()
  */
 #include <sys/wait.h>
@@ -87,6 +87,17 @@ is_local(const struct child_process *child)
 {
 	return child->process == PROC_SMTPD &&
 	    child->instance % WIRE_WORKERS == 0;
+}
+
+/*
+ * Is it there to be linked?  A policyd of an older configuration is not: the
+ * new one answers all.
+ */
+static bool
+is_linkable(const struct child_process *child)
+{
+	return child->start != NULL &&
+	    !(child->process == PROC_POLICYD && child->finishing);
 }
 
 /* ---- what is handed over ---- */
@@ -243,7 +254,7 @@ start_child(struct child_process *child)
 		if (accepts(child, listener))
 			tell_listener(child, listener);
 	TAILQ_FOREACH(peer, &state.all, entry)
-		if (peer->start != NULL &&
+		if (is_linkable(peer) &&
 		    are_pair(child->process, peer->process))
 			link_pair(child, peer);
 	tell_go(child);
@@ -298,18 +309,31 @@ remove_child(struct child_process *child)
 
 /* ---- a reload ---- */
 
+/* Who makes room for a process of the newer configuration. */
+static void
+mark_old(void)
+{
+	struct child_process *child;
+
+	TAILQ_FOREACH(child, &state.all, entry)
+		if (child->process != PROC_SPOOLD &&
+		    child->process != PROC_DELIVER)
+			child->finishing = true;
+}
+
 /* A newer one has its place: let it finish, at most an hour. */
 static void
 finish(struct child_process *child)
 {
-	struct w_start_finish_ntf ntf = { .generation = state.generation };
+	struct w_start_finish_ntf ntf = { .generation = state.generation - 1 };
 	struct timeval limit = { .tv_sec = FINISH_LIMIT };
 
-	child->finishing = true;
 	if (child->pid == -1) {
 		remove_child(child);
 		return;
 	}
+	if (child->start == NULL || evtimer_pending(child->timer, NULL))
+		return;
 	if (child->process == PROC_POLICYD) {
 		start_free(child->start);
 		child->start = NULL;
@@ -319,7 +343,7 @@ finish(struct child_process *child)
 	evtimer_add(child->timer, &limit);
 }
 
-/* Give those who stay the new configuration, let the others finish. */
+/* Let the old ones finish. */
 static void
 finish_old(void)
 {
@@ -328,13 +352,18 @@ finish_old(void)
 	for (child = TAILQ_FIRST(&state.all); child != NULL; child = next) {
 		next = TAILQ_NEXT(child, entry);
 		if (child->finishing)
-			continue;
-		if (child->process != PROC_SPOOLD &&
-		    child->process != PROC_DELIVER) {
 			finish(child);
-			continue;
-		}
-		if (child->start == NULL)
+	}
+}
+
+/* Those who stay get the new configuration. */
+static void
+tell_stayers(void)
+{
+	struct child_process *child;
+
+	TAILQ_FOREACH(child, &state.all, entry) {
+		if (child->finishing || child->start == NULL)
 			continue;
 		tell_config(child);
 		logs_hand_over(child->process, tell_log, child);
@@ -352,20 +381,22 @@ children_start(struct event_base *base, const struct settings *settings,
 	state.options = options;
 	state.ready = ready;
 	state.generation++;
-	finish_old();
 	first = (state.generation - 1) % WIRE_WORKERS * WIRE_WORKERS;
 	if (state.generation == 1) {
 		add_child(PROC_SPOOLD, 0);
 		add_child(PROC_DELIVER, 0);
+	} else {
+		mark_old();
+		tell_stayers();
 	}
 	add_child(PROC_POLICYD, 0);
 	for (i = 0; i < settings->relay_workers; i++)
 		add_child(PROC_RELAY, first + i);
 	add_child(PROC_SMTPD, first);
-	if (conf_section(settings->conf, "smtpd", NULL) == NULL)
-		return;
-	for (i = 1; i <= settings->smtpd_workers && i < WIRE_WORKERS; i++)
-		add_child(PROC_SMTPD, first + i);
+	if (conf_section(settings->conf, "smtpd", NULL) != NULL)
+		for (i = 1; i <= settings->smtpd_workers; i++)
+			add_child(PROC_SMTPD, first + i);
+	finish_old();
 }
 
 unsigned int
@@ -418,7 +449,7 @@ log_death(const struct child_process *child, int status)
 	log_end();
 }
 
-/* Its links' ends are no violation. */
+/* Its links' ends are no violation, unless another took its place. */
 static void
 tell_down(const struct child_process *child)
 {
@@ -426,6 +457,10 @@ tell_down(const struct child_process *child)
 	    .instance = child->instance };
 	struct child_process *peer;
 
+	TAILQ_FOREACH(peer, &state.all, entry)
+		if (peer != child && peer->process == child->process &&
+		    peer->instance == child->instance)
+			return;
 	TAILQ_FOREACH(peer, &state.all, entry)
 		if (peer->start != NULL &&
 		    are_pair(child->process, peer->process))

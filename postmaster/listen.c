@@ -181,17 +181,17 @@ add(int fd, const struct sockaddr *address, socklen_t length,
 	return listener;
 }
 
-/* Say why an address cannot be listened on. */
+/* Say why an address cannot be listened on; a repetition is for the curious. */
 static void
 complain(const struct wish *wish, const struct sockaddr *address,
-    const char *printed)
+    const char *printed, bool again)
 {
 	char holder[128] = "";
 	int error = errno;
 
 	if (error == EADDRINUSE)
 		holder_name(address, holder, sizeof(holder));
-	log_begin(LOG_ERR, "listen");
+	log_begin(again ? LOG_DEBUG : LOG_ERR, "listen");
 	log_string("address", printed);
 	log_string("listener", wish->section->name);
 	log_number("line", wish->place.line);
@@ -219,7 +219,8 @@ open_one(const struct wish *wish, const struct resolved *answer,
 	if (is_new) {
 		if ((fd = systemd_socket(address, answer->length)) == -1 &&
 		    (fd = listen_bind(address, answer->length)) == -1) {
-			complain(wish, address, printed);
+			complain(wish, address, printed,
+			    opened != NULL);
 			return -1;
 		}
 		listener = add(fd, address, answer->length, PROC_SMTPD);
@@ -277,7 +278,7 @@ listen_open(const struct settings *settings, const struct options *options,
 			    &answers[i], opened) == -1;
 			continue;
 		}
-		log_begin(LOG_ERR, "listen");
+		log_begin(opened != NULL ? LOG_DEBUG : LOG_ERR, "listen");
 		log_string("address", wishes[answers[i].number].text);
 		log_string("listener",
 		    wishes[answers[i].number].section->name);

@@ -164,15 +164,22 @@ on_ready_limit(int fd, short events, void *arg)
 
 /* ---- from time to time ---- */
 
+/* With the wall clock's minute, when names of logs change. */
 static void
-on_tick(int fd, short events, void *arg)
+schedule_tick(void)
 {
 	struct timeval pause = { .tv_sec = TICK - time(NULL) % TICK };
 
+	evtimer_add(state.tick, &pause);
+}
+
+static void
+on_tick(int fd, short events, void *arg)
+{
 	(void)fd;
 	(void)events;
 	(void)arg;
-	evtimer_add(state.tick, &pause);
+	schedule_tick();
 	if (logs_follow())
 		children_tell_logs();
 	if (state.listeners_missing)
@@ -199,6 +206,7 @@ examine(check_say say, int *result)
 	settings->conf->errors = NULL;
 	if (fclose(out) == EOF)
 		fatal("complaints");
+	log_set_hostname(settings->hostname);
 	check_print(complaints, state.options.file, say, NULL);
 	free(complaints);
 	return settings;
@@ -223,6 +231,8 @@ read_settings(void)
 	settings = examine(say_to_log, &result);
 	if (result != 1 && !settings->unusable)
 		return settings;
+	log_note(LOG_ERR, "configuration", "%s cannot be used; postmaster -n "
+	    "says why", state.options.file);
 	settings_free(settings);
 	return NULL;
 }
@@ -235,8 +245,7 @@ reload(void)
 
 	systemd_notify("RELOADING=1");
 	if ((settings = read_settings()) == NULL) {
-		log_note(LOG_ERR, "reload", "%s is broken; the old "
-		    "configuration stays", state.options.file);
+		log_note(LOG_ERR, "reload", "the old configuration stays");
 		logs_open(old, &state.options);
 		children_tell_logs();
 	} else if ((differs = settings_need_restart(settings, old)) != NULL) {
@@ -331,7 +340,7 @@ make_events(void)
 		fatalx("no events");
 	event_add(ready, NULL);
 	evtimer_add(state.ready_limit, &limit);
-	on_tick(-1, 0, NULL);
+	schedule_tick();
 }
 
 /* Open all that needs our rights, start everybody, run. */

@@ -51,7 +51,7 @@ struct settings {
 	gid_t		 log_group;
 	unsigned int	 smtpd_workers;
 	unsigned int	 relay_workers;
-	bool		 unusable;	/* an account is missing */
+	bool		 unusable;	/* no file, or an account is missing */
 };
 
 /*
@@ -168,8 +168,8 @@ int	listen_wishes(const struct settings *, const struct options *,
 
 /*
  * Open what the settings want, keep what is open, close the rest.  What
- * cannot be opened is logged; the count of those is returned.  The function,
- * if not NULL, is called for each that is new.
+ * cannot be opened is logged; the count of those is returned.  A function says
+ * that this is a repetition; it is called for each that is new.
  */
 int	listen_open(const struct settings *, const struct options *,
 	    void (*)(const struct listener *));

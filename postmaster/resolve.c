@@ -19,7 +19,7 @@
 #include "log.h"
 #include "postmaster.h"
 
-#define TIME_LIMIT	(30 * SECOND)
+#define TIME_LIMIT	(10 * SECOND)
 #define ANSWERS_MAX	256
 
 /* In the child: write an answer, or what went wrong. */

@@ -262,6 +262,7 @@ settings_new(struct conf *conf, const struct options *options)
 	if ((settings = calloc(1, sizeof(*settings))) == NULL)
 		fatal("settings");
 	settings->conf = conf;
+	settings->unusable = conf->lacking > 0;
 	find_hostname(settings);
 	find_directories(settings);
 	settings->smtpd_workers = workers(conf, "smtpd-workers", cores);
