@@ -589,7 +589,10 @@ enum ctl_action {
 	CTL_AGE,			/* root: make it older by amount */
 	CTL_PAUSE,			/* start no attempts */
 	CTL_RESUME,
-	CTL_CHECK			/* quick_check and orphan scan */
+	CTL_CHECK,			/* quick_check and orphan scan */
+	CTL_BACKUP			/* root: a copy of the spool below its
+					   backup/, in a new directory that
+					   recipient names (one component) */
 };
 
 struct w_ctl_action_req {
@@ -635,7 +638,10 @@ struct w_ctl_status_ans {
 	uint64_t verdict;
 };
 
-/* A stored message's octets, from an offset: for export and backup. */
+/*
+ * A stored message from an offset, as a file of dropfile.h: the envelope, with
+ * those recipients that are not done, then the message.
+ */
 struct w_ctl_read_req {
 	uint64_t id;
 	uint64_t offset;
