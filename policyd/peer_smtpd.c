@@ -1,0 +1,47 @@
+/*
+ * What smtpd asks: RCPT.
+ */
+#include <string.h>
+
+#include "child.h"
+#include "log.h"
+#include "policyd.h"
+
+static void
+log_failure(const struct w_rcpt_check_req *req,
+    const struct decision *decision)
+{
+	log_begin(LOG_ERR, "route");
+	log_string("to", req->recipient);
+	log_string("where", decision->where);
+	log_string("reason", decision->text);
+	log_end();
+}
+
+static void
+on_rcpt_check(struct link *link, struct frame *frame, void *arg)
+{
+	const struct w_rcpt_check_req *req = frame->payload;
+	struct w_rcpt_check_ans answer;
+	struct decision decision;
+
+	(void)arg;
+	memset(&answer, 0, sizeof(answer));
+	answer.session = req->session;
+	tables_tick();
+	judge_rcpt(tables_world(), policyd_settings(), &req->client,
+	    req->recipient, &answer, &decision);
+	if (decision.kind == ROUTE_DEFER)
+		log_failure(req, &decision);
+	link_answer(link, IMSG_RCPT_CHECK_ANS, frame->id, &answer, NULL, 0,
+	    -1);
+}
+
+static const struct link_handler handlers[] = {
+	{ IMSG_RCPT_CHECK_REQ,	on_rcpt_check },
+	{ IMSG_NONE,		NULL }
+};
+
+const struct link_role role_smtpd = {
+	PROC_POLICYD, PROC_SMTPD, handlers, child_link_closed
+};
