@@ -1,0 +1,231 @@
+/*
+ * mailq: the queue as administrators know it, a page at a time, so that a
+ * long one begins to show at once and is never held in memory.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "clock.h"
+#include "ctl.h"
+#include "queueid.h"
+
+#define FORMAT_HEAD	"%-17s %8s %-19s %s\n"
+#define FORMAT_MESSAGE	"%-17s %8" PRIu64 " %19.19s "
+#define REASON_COLUMN	76
+
+/* Shows one message; first says whether it is the first of all. */
+typedef void	(*show_fn)(const struct w_ctl_message *,
+		    const struct w_ctl_recipient *, bool);
+
+/* Print text from outside: nothing in it may move the cursor. */
+static void
+print_safe(const char *text)
+{
+	for (; *text != '\0'; text++)
+		putchar((unsigned char)*text < ' ' || *text == 127 ? '?' :
+		    *text);
+}
+
+/* Print the reason as far to the right as it fits. */
+static void
+print_reason(const char *reason)
+{
+	int	padding = REASON_COLUMN - (int)strlen(reason);
+
+	printf("%*s(", padding > 0 ? padding : 0, "");
+	print_safe(reason);
+	fputs(")\n", stdout);
+}
+
+static void
+show_plain(const struct w_ctl_message *message,
+    const struct w_ctl_recipient *recipients, bool first)
+{
+	char		 id[QUEUEID_LENGTH + 2], date[32];
+	const char	*reason = "";
+	time_t		 arrival = message->arrival / SECOND;
+
+	if (first)
+		printf(FORMAT_HEAD, "----Queue ID-----", "--Size--",
+		    "---Arrival Time----", "--Sender/Recipient------");
+	queueid_print(message->id, id);
+	if (message->held)
+		strcat(id, "!");
+	else if (message->active)
+		strcat(id, "*");
+	if (ctime_r(&arrival, date) == NULL)
+		strcpy(date, "-");
+	printf(FORMAT_MESSAGE, id, message->size, date);
+	/* Addresses of others' mail are not for everybody. */
+	if (!message->visible) {
+		fputs("-\n\n", stdout);
+		return;
+	}
+	print_safe(message->sender[0] != '\0' ? message->sender :
+	    "MAILER-DAEMON");
+	putchar('\n');
+	for (uint32_t i = 0; i < message->recipients; i++) {
+		if (strcmp(recipients[i].reason, reason) != 0 &&
+		    recipients[i].reason[0] != '\0')
+			print_reason(recipients[i].reason);
+		reason = recipients[i].reason;
+		printf("%-17s %8s %-19s ", "", "", "");
+		print_safe(recipients[i].address);
+		putchar('\n');
+	}
+	putchar('\n');
+}
+
+/* Seconds since 1970 of a time on the wire; 0 stays 0. */
+static void
+json_time(const char *name, int64_t microseconds)
+{
+	printf(", \"%s\": %" PRId64, name, microseconds / SECOND);
+}
+
+static void
+show_json(const struct w_ctl_message *message,
+    const struct w_ctl_recipient *recipients, bool first)
+{
+	char	id[QUEUEID_LENGTH + 1];
+
+	(void)first;
+	printf("{\"queue_name\": \"%s\", \"queue_id\": \"%s\"",
+	    message->held ? "hold" : message->active ? "active" : "deferred",
+	    queueid_print(message->id, id));
+	json_time("arrival_time", message->arrival);
+	printf(", \"message_size\": %" PRIu64, message->size);
+	if (message->visible) {
+		fputs(", \"sender\": ", stdout);
+		json_string(stdout, message->sender);
+		fputs(", \"recipients\": [", stdout);
+		for (uint32_t i = 0; i < message->recipients; i++) {
+			printf("%s{\"address\": ", i > 0 ? ", " : "");
+			json_string(stdout, recipients[i].address);
+			if (recipients[i].reason[0] != '\0') {
+				fputs(", \"delay_reason\": ", stdout);
+				json_string(stdout, recipients[i].reason);
+			}
+			printf(", \"attempts\": %" PRIu32,
+			    recipients[i].attempts);
+			json_time("next_attempt", recipients[i].next);
+			putchar('}');
+		}
+		putchar(']');
+	}
+	fputs("}\n", stdout);
+}
+
+/* Show the messages in a page.  Returns -1 if it is malformed. */
+static int
+show_page(const struct frame *frame, uint32_t count, show_fn show, bool first)
+{
+	const struct w_ctl_message	*message;
+	const char			*at = frame->tail;
+	size_t				 left = frame->tail_length, need;
+
+	for (; count > 0; count--, first = false) {
+		message = (const void *)at;
+		if (left < sizeof(*message))
+			return -1;
+		need = sizeof(struct w_ctl_recipient);
+		if (message->recipients > (left - sizeof(*message)) / need)
+			return -1;
+		need = sizeof(*message) + need * message->recipients;
+		show(message, (const void *)(at + sizeof(*message)), first);
+		at += need;
+		left -= need;
+	}
+	return 0;
+}
+
+/* The last line: the whole queue, whatever was listed. */
+static void
+print_total(uint64_t messages, uint64_t octets)
+{
+	uint64_t	kbytes = octets / 1024 + (octets % 1024 != 0);
+
+	if (messages == 0)
+		printf("Mail queue is empty\n");
+	else
+		printf("-- %" PRIu64 " Kbytes in %" PRIu64 " Request%s.\n",
+		    kbytes, messages, messages == 1 ? "" : "s");
+}
+
+int
+mailq_list(const struct place *place, const struct w_ctl_list_req *filter,
+    bool json)
+{
+	struct w_ctl_list_req		 ask;
+	const struct w_ctl_list_ans	*page;
+	struct control			 control;
+	struct frame			 frame;
+	bool				 first = true;
+	int				 code;
+
+	memset(&ask, 0, sizeof(ask));
+	if (filter != NULL)
+		ask = *filter;
+	if ((code = control_open(place, &control)) != EX_OK)
+		return code;
+	do {
+		code = control_ask(&control, IMSG_CTL_LIST_REQ, &ask, &frame);
+		if (code != EX_OK)
+			goto out;
+		page = frame.payload;
+		if (show_page(&frame, page->count, json ? show_json :
+		    show_plain, first) == -1) {
+			fprintf(stderr, "mailq: malformed answer\n");
+			code = EX_PROTOCOL;
+			goto out;
+		}
+		first = first && page->count == 0;
+		/* A reader that has gone wants no more: that is no error. */
+		if (fflush(stdout) == EOF)
+			goto out;
+	} while ((ask.after = page->next) != 0);
+	if (!json)
+		print_total(page->messages, page->octets);
+out:
+	control_close(&control);
+	return code;
+}
+
+int
+mailq_count(const struct place *place)
+{
+	struct w_ctl_list_req		 ask;
+	const struct w_ctl_list_ans	*page;
+	struct control			 control;
+	struct frame			 frame;
+	int				 code;
+
+	memset(&ask, 0, sizeof(ask));
+	if ((code = control_open(place, &control)) != EX_OK)
+		return code;
+	code = control_ask(&control, IMSG_CTL_LIST_REQ, &ask, &frame);
+	if (code == EX_OK) {
+		page = frame.payload;
+		printf("%" PRIu64 "\n", page->messages);
+	}
+	control_close(&control);
+	return code;
+}
+
+int
+mailq_main(int argc, char **argv)
+{
+	struct options	options;
+	struct place	place;
+
+	options_take(argc, argv, &options);
+	place_find(options.configuration, &place);
+	if (options.mode == MODE_QUEUE_RUN)
+		return runq_run(&place, &options, argv + argc);
+	return mailq_list(&place, NULL, options.json);
+}
