@@ -85,12 +85,14 @@ void
 job_verdict(struct job *job, enum job_verdict verdict)
 {
 	job->answer.verdict = verdict;
+	job->answer.status[0] = '\0';
+	job->answer.text[0] = '\0';
 }
 
 void
 job_done(struct job *job, const char *place)
 {
-	job->answer.verdict = JOB_DONE;
+	job_verdict(job, JOB_DONE);
 	strlcpy(job->answer.status, "2.0.0", sizeof(job->answer.status));
 	strlcpy(job->answer.place, place, sizeof(job->answer.place));
 }

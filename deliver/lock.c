@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,7 @@ dot_lock(struct mailbox_lock *lock)
 	return 0;
 }
 
-/* The pid that a lock file names; 0 if none can be read. */
+/* The pid that a lock file names; 0 if it names none, -1 if unreadable. */
 static pid_t
 lock_owner(const char *path)
 {
@@ -57,11 +58,14 @@ lock_owner(const char *path)
 
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd == -1)
-		return 0;
+		return -1;
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return (pid_t)strtol(text, NULL, 10);
+	if (n == -1)
+		return -1;
+	text[n] = '\0';
+	n = strtol(text, NULL, 10);
+	return n > 0 && n < INT_MAX ? (pid_t)n : 0;
 }
 
 /* Remove a lock that is old and whose owner is gone. */
@@ -75,7 +79,8 @@ break_stale(const char *path)
 	    time(NULL) - before.st_mtime < STALE_AFTER)
 		return;
 	owner = lock_owner(path);
-	if (owner > 0 && (kill(owner, 0) == 0 || errno != ESRCH))
+	if (owner == -1 ||
+	    (owner > 0 && (kill(owner, 0) == 0 || errno != ESRCH)))
 		return;
 	if (lstat(path, &now) == 0 && now.st_dev == before.st_dev &&
 	    now.st_ino == before.st_ino)
