@@ -22,6 +22,10 @@
 #	wait_for_log SECONDS PATTERN	until the log holds it (grep -E)
 #	mail_count DIR		how many they hold
 #	queue_count		messages in the queue, as mailq tells
+#	queue_is_empty		for wait_for
+#	send_to ADDRESS [SUBJECT [OPTION ...]]	one message by SMTP (swaks)
+#	need_unpacked PACKAGE	skip_all unless etc/install-packages got it
+#	postfix_tool NAME ...	a program of the unpacked postfix
 #
 #	ok NAME COMMAND ...	one test: does the command succeed
 #	not_ok NAME COMMAND ...	one test: does it fail
@@ -291,6 +295,29 @@ queue_count() {
 	*" empty"*) echo 0 ;;
 	*) echo "$last" | sed 's/.* in \([0-9]*\) Request.*/\1/' ;;
 	esac
+}
+
+queue_is_empty() {
+	[ "$(queue_count)" = 0 ]
+}
+
+send_to() {
+	local to="$1" subject="${2:-test}"
+	shift
+	[ $# -gt 0 ] && shift
+	swaks --server 127.0.0.1 --port "$PORT" --helo client.test \
+	    --from sender@example.org --to "$to" --h-Subject "$subject" \
+	    --hide-all "$@"
+}
+
+need_unpacked() {
+	[ -d "$TOP/build/packages/$1" ] || skip_all "needs $1 (unpacked)"
+}
+
+postfix_tool() {
+	local tool="$1" root="$TOP/build/packages/postfix"
+	shift
+	LD_LIBRARY_PATH="$root/usr/lib/postfix" "$root/usr/sbin/$tool" "$@"
 }
 
 suite_end() {

@@ -1,0 +1,78 @@
+#!/bin/sh
+# timeout: 600
+# kill -9 of each process in turn under load: what was answered 250 arrives,
+# and no queue id is in the Maildir twice.
+. "$(dirname "$0")/suite.sh"
+need_root
+need python3
+suite_user pmtest1
+suite_conf <<EOF
+  local-mailer = maildir
+[smtpd "mx"]
+  listen-port = 127.0.0.1:$PORT
+[route]
+  @here.test  local()
+EOF
+suite_start
+box=$SCRATCH/home/pmtest1/Maildir
+
+# All tags that were taken, and have not arrived.
+missing() {
+	find "$box/new" -type f -exec grep -h '^X-Tag:' {} + |
+	    sed 's/X-Tag: //' | tr -d '\r' | sort -u >"$SCRATCH/arrived"
+	sort -u "$SCRATCH/taken" | comm -23 - "$SCRATCH/arrived"
+}
+
+nothing_missing() {
+	[ -z "$(missing)" ]
+}
+
+kill_workers() {
+	local deliver="$(suite_pids deliver)"
+	for pid in $(pgrep -P "$deliver"); do
+		kill -9 "$pid" 2>/dev/null
+	done
+}
+
+under_load() {
+	rm -rf "$box"/new/* "$SCRATCH/taken"
+	"$TOP/regress/e2e/load" "$PORT" 20 1000 pmtest1@here.test 90 \
+	    "$SCRATCH/taken" &
+	load=$!
+	sleep 0.5
+	for round in 1 2; do
+		"$@"
+		sleep 1
+	done
+	wait "$load"
+}
+
+for name in smtpd policyd spoold relay deliver; do
+	ok "the load goes on while $name is killed" under_load \
+	    suite_kill "$name"
+	ok "$name: what was taken arrives" wait_for 60 nothing_missing
+	is "$name: no id is there twice" "$(find "$box/new" -type f |
+	    sed 's,.*/,,' | cut -d. -f2 | sort | uniq -d)" ""
+	ok "$name: the queue is empty" wait_for 60 queue_is_empty
+done
+
+ok "the load goes on while workers are killed" under_load kill_workers
+ok "workers: what was taken arrives" wait_for 60 nothing_missing
+is "workers: no id is there twice" "$(find "$box/new" -type f |
+    sed 's,.*/,,' | cut -d. -f2 | sort | uniq -d)" ""
+
+kill_suite() {
+	local old="$MAIN" pids="$(pgrep -P "$MAIN")"
+	kill -9 "$old"
+	wait "$old" 2>/dev/null
+	MAIN=
+	for pid in $pids; do
+		wait_for 15 suite_gone "$pid" || echo "$pid lives on"
+	done
+	suite_start
+}
+ok "postmaster is killed and started afresh" under_load kill_suite
+# under_load ran in this shell: MAIN is the new one.
+ok "postmaster: what was taken arrives" wait_for 60 nothing_missing
+ok "postmaster: the queue is empty" wait_for 60 queue_is_empty
+done_testing

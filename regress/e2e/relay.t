@@ -1,0 +1,62 @@
+#!/bin/sh
+# relay against Postfix's stand-in server: delivery, refusals, slow and dead
+# hosts, LMTP.
+. "$(dirname "$0")/suite.sh"
+need_root
+need_unpacked postfix
+sink=$(suite_port)
+lmtp=$(suite_port)
+deaf=$(suite_port)
+suite_conf <<EOF
+[smtpd "mx"]
+  listen-port = 127.0.0.1:$PORT
+[relay "second"]
+  address = 127.0.0.1:9
+  address = 127.0.0.1:$sink
+[route]
+  @sink.test     relay(127.0.0.1:$sink)
+  @second.test   second
+  @lmtp.test     lmtp(127.0.0.1:$lmtp)
+  @deaf.test     relay(127.0.0.1:$deaf)
+  @unknown.test  relay(no-such-host.invalid)
+EOF
+# smtp-sink drops its rights: it writes where anybody may.
+mkdir -m 1777 "$SCRATCH/sink"
+postfix_tool smtp-sink -c -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$sink" 200 \
+    >"$SCRATCH/sink.log" 2>&1 &
+sinks=$!
+postfix_tool smtp-sink -L -d "$SCRATCH/sink/lmtp.%H%M%S." \
+    "127.0.0.1:$lmtp" 200 >/dev/null 2>&1 &
+sinks="$sinks $!"
+postfix_tool smtp-sink -f RCPT "127.0.0.1:$deaf" 200 >/dev/null 2>&1 &
+sinks="$sinks $!"
+suite_start
+
+source_to() {
+	postfix_tool smtp-source -s 5 -f a@here.test "$@" "127.0.0.1:$PORT"
+}
+in_sink() {
+	[ "$(cat "$SCRATCH"/sink/$1 2>/dev/null |
+	    grep -c '^X-Rcpt-Args: <'"$2")" -ge "$3" ]
+}
+
+ok "200 messages for a next hop" source_to -m 200 -l 3000 -t x@sink.test
+ok "are all there" wait_for 60 in_sink '[0-9]*' x@sink.test 200
+like "the log names host, tls and reply" "$(cat "$SCRATCH/log")" \
+    'transaction .*127\.0\.0\.1\[127\.0\.0\.1\]:.*tls=none.*250'
+like "and closes the recipient" "$(cat "$SCRATCH/log")" \
+    'relayed .*x@sink\.test'
+ok "one whose first host is down" source_to -m 1 -t y@second.test
+ok "takes the second" wait_for 10 in_sink '[0-9]*' y@second.test 1
+ok "one by LMTP" source_to -m 1 -t z@lmtp.test
+ok "is there" wait_for 10 in_sink 'lmtp*' z@lmtp.test 1
+ok "a large one" source_to -m 1 -l 1000000 -t large@sink.test
+ok "is there" wait_for 20 in_sink '[0-9]*' large@sink.test 1
+ok "one that is refused" source_to -m 1 -t no@deaf.test
+ok "bounces with the reply" wait_for_log 10 \
+    'bounced .*to=.?no@deaf\.test.*500 5\.3\.0'
+ok "one for a name that is none" source_to -m 1 -t x@unknown.test
+ok "waits, saying why" wait_for_log 20 \
+    'deferred .*x@unknown\.test.*4\.4\.[34]'
+kill $sinks
+done_testing
