@@ -46,6 +46,7 @@ static const struct conf_keyword keywords[] = {
 	{ "core",	"message-size",		CONF_SIZE },
 	{ "core",	"max-recipients",	CONF_NUMBER },
 	{ "core",	"max-hops",		CONF_NUMBER },
+	{ "core",	"line-length",		CONF_NUMBER },
 	{ "core",	"retry-min",		CONF_DURATION },
 	{ "core",	"retry-max",		CONF_DURATION },
 	{ "core",	"expire",		CONF_DURATION },
