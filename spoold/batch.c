@@ -1,0 +1,241 @@
+/*
+ * Group commit: the work of a turn is run in one transaction at its end.
+ *
+ * Results of deliveries come first, then requests.  done() is called when
+ * COMMIT has returned, and nothing in memory changes before.  If any part of
+ * a batch fails, it is rolled back and each work is run in a transaction of
+ * its own, so that only those fail that fail alone; a result that does is
+ * kept and tried again, and until it is stored no attempt begins.
+ */
+#include <stdlib.h>
+
+#include "clock.h"
+#include "log.h"
+#include "loop.h"
+#include "spoold.h"
+
+#define BATCH_WORKS	256
+#define BATCH_OCTETS	(4 * 1024 * 1024)
+#define STALL_PAUSE	(1 * SECOND)
+
+TAILQ_HEAD(works, work);
+
+static struct {
+	struct works	 results;	/* must succeed */
+	struct works	 requests;
+	size_t		 count;		/* of both */
+	bool		 stalled;	/* a result cannot be stored */
+	int64_t		 retry_at;	/* monotonic, while stalled */
+} batch = {
+	TAILQ_HEAD_INITIALIZER(batch.results),
+	TAILQ_HEAD_INITIALIZER(batch.requests),
+	0, false, 0
+};
+
+void
+batch_add(struct work *work)
+{
+	batch.count++;
+	if (work->must)
+		TAILQ_INSERT_TAIL(&batch.results, work, entry);
+	else
+		TAILQ_INSERT_TAIL(&batch.requests, work, entry);
+}
+
+bool
+batch_stalled(void)
+{
+	return batch.stalled;
+}
+
+bool
+batch_idle(void)
+{
+	return TAILQ_EMPTY(&batch.results) && TAILQ_EMPTY(&batch.requests);
+}
+
+/* Does more wait than the next batch takes? */
+bool
+batch_is_long(void)
+{
+	return batch.count >= BATCH_WORKS / 2;
+}
+
+/* Move what fits from one list to the end of another. */
+static void
+take(struct works *from, struct works *to, size_t *count, size_t *octets)
+{
+	struct work	*work;
+
+	while ((work = TAILQ_FIRST(from)) != NULL && *count < BATCH_WORKS &&
+	    *octets < BATCH_OCTETS) {
+		TAILQ_REMOVE(from, work, entry);
+		TAILQ_INSERT_TAIL(to, work, entry);
+		batch.count--;
+		*octets += work->weight;
+		++*count;
+	}
+}
+
+/* A sync that failed: what the disk holds is unknown until it is read. */
+static void
+die_of_disk(const char *what)
+{
+	fatalx("the disk failed at %s: nothing more is answered, the next"
+	    " start recovers what is on it", what);
+}
+
+static void
+abandon(void)
+{
+	if (db_in_transaction() && db_run(SQL_ROLLBACK, "") == -1)
+		die_of_disk("a rollback");
+	store_end_batch(false);
+}
+
+/* Run works in one transaction.  Returns 0 if it was committed. */
+static int
+run_together(struct works *works)
+{
+	struct work	*work;
+
+	if (db_run(SQL_BEGIN, "") == -1)
+		return -1;
+	TAILQ_FOREACH(work, works, entry)
+		if (work->run(work) == -1)
+			goto out;
+	if (store_finish_batch() == -1 || db_run(SQL_COMMIT, "") == -1)
+		goto out;
+	store_end_batch(true);
+	return 0;
+out:
+	if (db_trouble() == DB_IO)
+		die_of_disk(db_why());
+	abandon();
+	return -1;
+}
+
+/* Large bodies are durable, with their names, before a row names them. */
+static void
+prepare(struct works *works, struct works *failed)
+{
+	struct work	*work, *next;
+	bool		 files = false;
+
+	TAILQ_FOREACH_SAFE(work, works, entry, next) {
+		if (work->prepare == NULL)
+			continue;
+		files = true;
+		if (work->prepare(work) == 0)
+			continue;
+		TAILQ_REMOVE(works, work, entry);
+		TAILQ_INSERT_TAIL(failed, work, entry);
+	}
+	if (files && body_sync_directories() == -1)
+		die_of_disk("a directory of bodies");
+}
+
+static void
+finish(struct works *works, int result)
+{
+	struct work	*work;
+
+	while ((work = TAILQ_FIRST(works)) != NULL) {
+		TAILQ_REMOVE(works, work, entry);
+		work->done(work, result);
+	}
+}
+
+/* Results that failed alone wait where they were. */
+static void
+stall(struct works *kept)
+{
+	struct work	*work;
+
+	if (!batch.stalled)
+		log_note(LOG_ERR, "spool", "results cannot be stored, no"
+		    " attempt begins: %s", db_why());
+	batch.stalled = true;
+	batch.retry_at = clock_monotonic() + STALL_PAUSE;
+	while ((work = TAILQ_LAST(kept, works)) != NULL) {
+		TAILQ_REMOVE(kept, work, entry);
+		TAILQ_INSERT_HEAD(&batch.results, work, entry);
+		batch.count++;
+	}
+}
+
+/* One transaction each; tells which failed even so. */
+static void
+run_apart(struct works *works)
+{
+	struct works	 one = TAILQ_HEAD_INITIALIZER(one);
+	struct works	 kept = TAILQ_HEAD_INITIALIZER(kept);
+	struct work	*work;
+
+	reserve_trouble(db_why());
+	while ((work = TAILQ_FIRST(works)) != NULL) {
+		TAILQ_REMOVE(works, work, entry);
+		TAILQ_INSERT_TAIL(&one, work, entry);
+		if (run_together(&one) == 0) {
+			finish(&one, 0);
+			continue;
+		}
+		TAILQ_REMOVE(&one, work, entry);
+		if (work->must)
+			TAILQ_INSERT_TAIL(&kept, work, entry);
+		else {
+			reserve_trouble(db_why());
+			work->done(work, -1);
+		}
+	}
+	if (!TAILQ_EMPTY(&kept))
+		stall(&kept);
+}
+
+/* The hook at the end of a turn: one batch, then more turns if needed. */
+static void
+run_batch(void *unused)
+{
+	struct works	 works = TAILQ_HEAD_INITIALIZER(works);
+	struct works	 failed = TAILQ_HEAD_INITIALIZER(failed);
+	size_t		 count = 0, octets = 0;
+
+	(void)unused;
+	if (!batch.stalled || clock_monotonic() >= batch.retry_at)
+		take(&batch.results, &works, &count, &octets);
+	take(&batch.requests, &works, &count, &octets);
+	if (count == 0 && !store_needs_batch())
+		return;
+	prepare(&works, &failed);
+	finish(&failed, -1);
+	if (run_together(&works) == 0) {
+		if (batch.stalled && TAILQ_EMPTY(&batch.results)) {
+			batch.stalled = false;
+			log_note(LOG_NOTICE, "spool", "results can be stored"
+			    " again");
+			queue_wake();
+		}
+		finish(&works, 0);
+	} else
+		run_apart(&works);
+	idle_busy();
+	if ((!TAILQ_EMPTY(&batch.results) && !batch.stalled) ||
+	    !TAILQ_EMPTY(&batch.requests))
+		loop_again();
+}
+
+void
+batch_start(void)
+{
+	loop_add_hook(LOOP_WORK, run_batch, NULL);
+}
+
+/* Run all that waits, at the end of the process. */
+void
+batch_finish(void)
+{
+	int	 i;
+
+	for (i = 0; i < BATCH_WORKS && !batch_idle() && !batch.stalled; i++)
+		run_batch(NULL);
+}

@@ -1,0 +1,285 @@
+/*
+ * The text of a report: a multipart/report of RFC 3462 with a delivery
+ * status of RFC 3464 and the header of the original, for failures and for
+ * delays.  Pure: everything comes in, a text goes out.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "clock.h"
+#include "header.h"
+#include "log.h"
+#include "queueid.h"
+#include "spoold.h"
+
+#define ITEMS_MAX	(24 * 1024)	/* octets of all items, in each part */
+#define ORIGINAL_MAX	(12 * 1024)	/* octets of a header */
+#define WHOLE_MAX	(32 * 1024)	/* octets of a message returned whole */
+#define FOLD_AT		72
+
+/* What a boundary is made of: no line of a message begins like this. */
+#define BOUNDARY	"=_report/"
+
+/* Text of an answer, safe in a header field: printable, one line. */
+static void
+put_clean(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		putc(*text >= ' ' && *text < 0x7f ? *text : '?', out);
+}
+
+/* xtext of RFC 3461 4, decoded; what it may not decode to stays out. */
+static void
+put_xtext(FILE *out, const char *text)
+{
+	unsigned int	 octet;
+
+	for (; *text != '\0'; text++) {
+		if (*text != '+' || sscanf(text + 1, "%2X", &octet) != 1 ||
+		    !isxdigit((unsigned char)text[1]) ||
+		    !isxdigit((unsigned char)text[2])) {
+			putc(*text >= ' ' && *text < 0x7f ? *text : '?', out);
+			continue;
+		}
+		putc(octet >= ' ' && octet < 0x7f ? (int)octet : '?', out);
+		text += 2;
+	}
+}
+
+static bool
+has_8bit(const char *text, size_t length)
+{
+	size_t	 i;
+
+	for (i = 0; i < length; i++)
+		if ((unsigned char)text[i] >= 0x80)
+			return true;
+	return false;
+}
+
+static void
+put_header(FILE *out, const struct bounce_report *report, const char *mark,
+    bool is_8bit)
+{
+	char	 date[32], id[QUEUEID_LENGTH + 1];
+
+	clock_date(report->now, date, sizeof(date));
+	queueid_print(report->id, id);
+	fprintf(out, "Date: %s\r\n", date);
+	fprintf(out, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n",
+	    report->hostname);
+	fprintf(out, "To: ");
+	put_clean(out, report->to);
+	fprintf(out, "\r\nSubject: %s\r\n", report->delay ?
+	    "Delayed mail (still being tried)" :
+	    "Undelivered mail returned to sender");
+	fprintf(out, "Message-ID: <%s@%s>\r\n", id, report->hostname);
+	fprintf(out, "Auto-Submitted: auto-replied\r\n");
+	fprintf(out, "MIME-Version: 1.0\r\n");
+	fprintf(out, "Content-Type: multipart/report;"
+	    " report-type=delivery-status;\r\n\tboundary=\"%s%s\"\r\n",
+	    BOUNDARY, mark);
+	if (is_8bit)
+		fprintf(out, "Content-Transfer-Encoding: 8bit\r\n");
+	fprintf(out, "\r\nThis is a MIME-encapsulated message.\r\n");
+}
+
+/* Words of a reason, folded between blanks, under an indent. */
+static void
+put_folded(FILE *out, const char *text)
+{
+	const char	*space;
+	size_t		 column = 0, word;
+
+	fputs("    ", out);
+	while (*text != '\0') {
+		space = strchr(text, ' ');
+		word = space != NULL ? (size_t)(space - text) : strlen(text);
+		if (column > 0 && column + word > FOLD_AT) {
+			fputs("\r\n    ", out);
+			column = 0;
+		} else if (column > 0)
+			putc(' ', out);
+		for (column += word + 1; word > 0; word--, text++)
+			putc(*text >= ' ' && *text < 0x7f ? *text : '?', out);
+		if (*text == ' ')
+			text++;
+	}
+	fputs("\r\n", out);
+}
+
+static void
+put_explanation(FILE *out, const struct bounce_report *report,
+    const char *mark)
+{
+	char	 date[32];
+	size_t	 i;
+	long	 start;
+
+	fprintf(out, "\r\n--%s%s\r\nContent-Description: notification\r\n"
+	    "Content-Type: text/plain; charset=us-ascii\r\n\r\n", BOUNDARY,
+	    mark);
+	fprintf(out, "This is the mail system at %s.\r\n\r\n",
+	    report->hostname);
+	if (report->delay) {
+		clock_date(report->items[0].until, date, sizeof(date));
+		fprintf(out, "Your message could not yet be delivered to the"
+		    " following recipients.\r\nIt is still being tried, until"
+		    " %s.\r\nYou need not send it again.\r\n", date);
+	} else
+		fprintf(out, "Your message could not be delivered to the"
+		    " following recipients.\r\nIt will not be tried"
+		    " again.\r\n");
+	start = ftell(out);
+	for (i = 0; i < report->count; i++) {
+		if (ftell(out) - start > ITEMS_MAX) {
+			fprintf(out, "\r\nand %zu others.\r\n",
+			    report->count - i);
+			break;
+		}
+		fputs("\r\n<", out);
+		put_clean(out, report->items[i].address);
+		fputs(">:\r\n", out);
+		put_folded(out, report->items[i].text);
+	}
+}
+
+/* The fields of RFC 3464 2.3 for one recipient. */
+static void
+put_recipient_fields(FILE *out, const struct bounce_item *item, int64_t now)
+{
+	char	 date[32];
+
+	fputs("\r\n", out);
+	if (strchr(item->orcpt, ';') != NULL) {
+		fprintf(out, "Original-Recipient: ");
+		put_xtext(out, item->orcpt);
+		fputs("\r\n", out);
+	}
+	fprintf(out, "Final-Recipient: rfc822; ");
+	put_clean(out, item->address);
+	fprintf(out, "\r\nAction: %s\r\nStatus: ", item->action);
+	put_clean(out, item->status);
+	fputs("\r\n", out);
+	if (item->host[0] != '\0') {
+		fprintf(out, "Remote-MTA: dns; ");
+		put_clean(out, item->host);
+		fputs("\r\n", out);
+	}
+	fprintf(out, "Diagnostic-Code: %s; ", item->smtp ? "smtp" :
+	    "x-postmaster");
+	put_clean(out, item->text);
+	clock_date(now, date, sizeof(date));
+	fprintf(out, "\r\nLast-Attempt-Date: %s\r\n", date);
+	if (item->until > 0) {
+		clock_date(item->until, date, sizeof(date));
+		fprintf(out, "Will-Retry-Until: %s\r\n", date);
+	}
+}
+
+static void
+put_status(FILE *out, const struct bounce_report *report, const char *mark)
+{
+	char	 date[32], id[QUEUEID_LENGTH + 1];
+	size_t	 i;
+	long	 start;
+
+	fprintf(out, "\r\n--%s%s\r\nContent-Description: delivery report\r\n"
+	    "Content-Type: message/delivery-status\r\n\r\n", BOUNDARY, mark);
+	if (report->envid[0] != '\0') {
+		fprintf(out, "Original-Envelope-Id: ");
+		put_xtext(out, report->envid);
+		fputs("\r\n", out);
+	}
+	clock_date(report->arrival, date, sizeof(date));
+	fprintf(out, "Reporting-MTA: dns; %s\r\n", report->hostname);
+	fprintf(out, "X-Postmaster-Queue-ID: %s\r\n",
+	    queueid_print(report->about, id));
+	fprintf(out, "Arrival-Date: %s\r\n", date);
+	start = ftell(out);
+	for (i = 0; i < report->count && ftell(out) - start <= ITEMS_MAX; i++)
+		put_recipient_fields(out, &report->items[i], report->now);
+}
+
+/* How much of the original goes back. */
+static size_t
+returned_length(const struct bounce_report *report, bool whole)
+{
+	size_t	 length;
+
+	if (whole)
+		return report->original_length;
+	length = header_length(report->original, report->original_length,
+	    NULL);
+	return length > ORIGINAL_MAX ? ORIGINAL_MAX : length;
+}
+
+static void
+put_original(FILE *out, const struct bounce_report *report, const char *mark,
+    size_t length, bool whole)
+{
+	bool	 is_8bit = has_8bit(report->original, length);
+
+	fprintf(out, "\r\n--%s%s\r\nContent-Description: %s\r\n"
+	    "Content-Type: %s\r\n", BOUNDARY, mark,
+	    whole ? "undelivered message" : "undelivered message header",
+	    whole ? "message/rfc822" : "text/rfc822-headers");
+	if (is_8bit)
+		fprintf(out, "Content-Transfer-Encoding: 8bit\r\n");
+	fputs("\r\n", out);
+	(void)fwrite(report->original, 1, length, out);
+	if (length < 2 || report->original[length - 1] != '\n')
+		fputs("\r\n", out);
+	fprintf(out, "\r\n--%s%s--\r\n", BOUNDARY, mark);
+}
+
+/* Compose the report; malloc(3)ed, of *length octets. */
+char *
+bounce_compose(const struct bounce_report *report, size_t *length)
+{
+	char	 mark[QUEUEID_LENGTH + 1], *text = NULL;
+	bool	 whole = report->whole &&
+		     report->original_length <= WHOLE_MAX;
+	size_t	 returned = returned_length(report, whole);
+	FILE	*out;
+
+	if ((out = open_memstream(&text, length)) == NULL)
+		fatal("report");
+	queueid_print(report->id, mark);
+	put_header(out, report, mark, has_8bit(report->original, returned));
+	put_explanation(out, report, mark);
+	put_status(out, report, mark);
+	put_original(out, report, mark, returned, whole);
+	if (fclose(out) == EOF)
+		fatal("report");
+	return text;
+}
+
+/*
+ * Does the header say that no human waits for word of a delay?  A list, a
+ * bulk sender, or an answer made by a program.
+ */
+bool
+bounce_is_automatic(const char *header, size_t length)
+{
+	static const char *const precedences[] = { "bulk", "list", "junk" };
+	struct header_field	 field;
+	char			 value[32];
+	size_t			 i;
+
+	if (header_find(header, length, "Auto-Submitted", &field) == 0) {
+		(void)header_unfold(&field, value, sizeof(value));
+		if (strncasecmp(value, "no", 2) != 0)
+			return true;
+	}
+	if (header_find(header, length, "Precedence", &field) == -1)
+		return false;
+	(void)header_unfold(&field, value, sizeof(value));
+	for (i = 0; i < sizeof(precedences) / sizeof(precedences[0]); i++)
+		if (strcasecmp(value, precedences[i]) == 0)
+			return true;
+	return false;
+}

@@ -1,0 +1,613 @@
+/*
+ * The spool's database: opening and repairing it, and running the statements
+ * of one table.  The only file that knows SQLite.  What rows mean is
+ * store.c's business.
+ *
+ * spool.db is opened with an exclusive lock before it is switched to its
+ * write-ahead log, so that no shared memory is needed; the log is allocated
+ * at once and kept, so that results can be written on a full disk.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "spoold.h"
+
+#define FILE_NAME	"spool.db"
+#define WAL_NAME	"spool.db-wal"
+#define SHM_NAME	"spool.db-shm"
+#define DAMAGE_NAME	"spool.db.damaged"	/* repair at the next start */
+#define LOCK_WAIT	10000			/* milliseconds */
+#define WAL_SIZE	(64 * 1024 * 1024)
+#define NAME_LENGTH	64
+
+static struct {
+	sqlite3		*handle;
+	sqlite3_stmt	*statements[SQL_MAX];
+	int		 code;		/* of the last failure */
+	char		 why[WIRE_TEXT];
+	int		 wal_pages;
+} db;
+
+/* ---- statements ---- */
+
+static void
+note_failure(int code)
+{
+	db.code = code;
+	(void)snprintf(db.why, sizeof(db.why), "%s",
+	    sqlite3_errmsg(db.handle));
+}
+
+static int
+bind(sqlite3_stmt *statement, const char *types, va_list values)
+{
+	const void	*octets;
+	const char	*text;
+	int64_t		 number;
+	int		 n = 0, code = SQLITE_OK;
+
+	for (; *types != '\0' && code == SQLITE_OK; types++) {
+		n++;
+		switch (*types) {
+		case 'i':	/* int64_t */
+			code = sqlite3_bind_int64(statement, n,
+			    va_arg(values, int64_t));
+			break;
+		case 'n':	/* int64_t, -1 is null */
+			number = va_arg(values, int64_t);
+			code = number == -1 ? sqlite3_bind_null(statement, n) :
+			    sqlite3_bind_int64(statement, n, number);
+			break;
+		case 'u':	/* uint32_t */
+			code = sqlite3_bind_int64(statement, n,
+			    va_arg(values, uint32_t));
+			break;
+		case 'd':	/* int and what is promoted to it */
+			code = sqlite3_bind_int(statement, n,
+			    va_arg(values, int));
+			break;
+		case 't':	/* text, NULL is null */
+			text = va_arg(values, const char *);
+			code = sqlite3_bind_text(statement, n, text, -1,
+			    SQLITE_STATIC);
+			break;
+		case 'b':	/* octets and their number */
+			octets = va_arg(values, const void *);
+			code = sqlite3_bind_blob64(statement, n, octets,
+			    va_arg(values, size_t), SQLITE_STATIC);
+			break;
+		default:
+			fatalx("db: no type %c", *types);
+		}
+	}
+	return code;
+}
+
+/* A first or a further step: 1 with a row, 0 at the end, -1. */
+static int
+step(enum sql sql)
+{
+	int	 code;
+
+	code = sqlite3_step(db.statements[sql]);
+	if (code == SQLITE_ROW)
+		return 1;
+	if (code != SQLITE_DONE) {
+		note_failure(code);
+		(void)sqlite3_reset(db.statements[sql]);
+		return -1;
+	}
+	(void)sqlite3_reset(db.statements[sql]);
+	return 0;
+}
+
+/* Note what is wrong with the database and leave; the next start repairs. */
+static void
+leave_damaged(void)
+{
+	int	 fd;
+
+	fd = open(DAMAGE_NAME, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd != -1)
+		close(fd);
+	fatalx("%s is damaged and will be repaired: %s", FILE_NAME, db.why);
+}
+
+static int
+begin_statement(enum sql sql, const char *types, va_list values)
+{
+	int	 code, result;
+
+	code = bind(db.statements[sql], types, values);
+	if (code != SQLITE_OK) {
+		note_failure(code);
+		return -1;
+	}
+	result = step(sql);
+	if (result == -1 && db_trouble() == DB_DAMAGED)
+		leave_damaged();
+	return result;
+}
+
+/*
+ * Run a statement to its end.  Returns the number of rows it changed, or -1.
+ */
+int
+db_run(enum sql sql, const char *types, ...)
+{
+	va_list	 values;
+	int	 result;
+
+	va_start(values, types);
+	result = begin_statement(sql, types, values);
+	va_end(values);
+	while (result == 1)
+		result = step(sql);
+	return result == -1 ? -1 : sqlite3_changes(db.handle);
+}
+
+/*
+ * Begin a statement that gives rows: 1 with the first one, 0 without, -1.
+ * db_end() must follow within the turn.
+ */
+int
+db_ask(enum sql sql, const char *types, ...)
+{
+	va_list	 values;
+	int	 result;
+
+	va_start(values, types);
+	result = begin_statement(sql, types, values);
+	va_end(values);
+	return result;
+}
+
+int
+db_next(enum sql sql)
+{
+	int	 result = step(sql);
+
+	if (result == -1 && db_trouble() == DB_DAMAGED)
+		leave_damaged();
+	return result;
+}
+
+void
+db_end(enum sql sql)
+{
+	(void)sqlite3_reset(db.statements[sql]);
+	(void)sqlite3_clear_bindings(db.statements[sql]);
+}
+
+int64_t
+db_integer(enum sql sql, int column)
+{
+	return sqlite3_column_int64(db.statements[sql], column);
+}
+
+/* Never NULL; valid until the next step. */
+const char *
+db_text(enum sql sql, int column)
+{
+	const unsigned char	*text;
+
+	text = sqlite3_column_text(db.statements[sql], column);
+	return text != NULL ? (const char *)text : "";
+}
+
+bool
+db_is_null(enum sql sql, int column)
+{
+	return sqlite3_column_type(db.statements[sql], column) == SQLITE_NULL;
+}
+
+const void *
+db_blob(enum sql sql, int column, size_t *length)
+{
+	const void	*octets;
+
+	octets = sqlite3_column_blob(db.statements[sql], column);
+	*length = (size_t)sqlite3_column_bytes(db.statements[sql], column);
+	return octets;
+}
+
+/*
+ * A statement that met a full disk or an I/O error has rolled everything
+ * back by itself.
+ */
+bool
+db_in_transaction(void)
+{
+	return sqlite3_get_autocommit(db.handle) == 0;
+}
+
+enum db_trouble
+db_trouble(void)
+{
+	switch (db.code & 0xff) {
+	case SQLITE_FULL:
+		return DB_FULL;
+	case SQLITE_IOERR:
+		return DB_IO;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return DB_DAMAGED;
+	default:
+		return DB_OTHER;
+	}
+}
+
+const char *
+db_why(void)
+{
+	return db.why;
+}
+
+/* ---- the write-ahead log ---- */
+
+static int
+on_commit(void *unused, sqlite3 *handle, const char *name, int pages)
+{
+	(void)unused;
+	(void)handle;
+	(void)name;
+	db.wal_pages = pages;
+	return SQLITE_OK;
+}
+
+/* Octets in the log that a checkpoint has not yet carried over. */
+int64_t
+db_wal_size(void)
+{
+	return (int64_t)db.wal_pages * 4096;
+}
+
+/* Carry the log into the database, so that it is written from its start. */
+void
+db_checkpoint(void)
+{
+	int	 code;
+
+	code = sqlite3_wal_checkpoint_v2(db.handle, NULL,
+	    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (code != SQLITE_OK) {
+		note_failure(code);
+		log_note(LOG_ERR, "checkpoint", "%s", db.why);
+		if (db_trouble() == DB_IO)
+			fatalx("%s: %s", FILE_NAME, db.why);
+		return;
+	}
+	db.wal_pages = 0;
+}
+
+/* Allocate the log, so that a full disk cannot keep results out of it. */
+static void
+allocate_wal(void)
+{
+	int	 fd, error;
+
+	fd = open(WAL_NAME, O_RDWR | O_CLOEXEC);
+	if (fd == -1) {
+		log_errno(LOG_WARNING, "spool", "%s", WAL_NAME);
+		return;
+	}
+	error = fallocate(fd, 0, 0, WAL_SIZE) == -1 ? errno : 0;
+	close(fd);
+	if (error != 0)
+		log_note(LOG_WARNING, "spool", "cannot allocate %s: %s",
+		    WAL_NAME, strerror(error));
+}
+
+/* ---- opening ---- */
+
+static int
+execute(sqlite3 *handle, const char *text)
+{
+	int	 code = sqlite3_exec(handle, text, NULL, NULL, NULL);
+
+	if (code != SQLITE_OK) {
+		db.code = code;
+		(void)snprintf(db.why, sizeof(db.why), "%s",
+		    sqlite3_errmsg(handle));
+		return -1;
+	}
+	return 0;
+}
+
+/* The integer a statement gives, or -1. */
+static int64_t
+query_number(sqlite3 *handle, const char *text)
+{
+	sqlite3_stmt	*statement = NULL;
+	int64_t		 value = -1;
+	int		 code;
+
+	code = sqlite3_prepare_v2(handle, text, -1, &statement, NULL);
+	if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
+		value = sqlite3_column_int64(statement, 0);
+	else {
+		db.code = code;
+		(void)snprintf(db.why, sizeof(db.why), "%s",
+		    sqlite3_errmsg(handle));
+	}
+	(void)sqlite3_finalize(statement);
+	return value;
+}
+
+/* Copy the database as it is beside itself, before it is migrated. */
+static void
+keep_copy(int version)
+{
+	char	 statement[NAME_LENGTH * 2], name[NAME_LENGTH];
+
+	(void)snprintf(name, sizeof(name), "%s.v%d", FILE_NAME, version);
+	(void)unlink(name);
+	(void)snprintf(statement, sizeof(statement), "VACUUM INTO '%s'", name);
+	if (execute(db.handle, statement) == -1)
+		fatalx("%s: cannot be copied before it is migrated: %s",
+		    FILE_NAME, db.why);
+	log_note(LOG_NOTICE, "spool", "version %d is kept as %s", version,
+	    name);
+}
+
+/* Bring the schema to this program's version, or die. */
+static void
+migrate(void)
+{
+	char	 statement[NAME_LENGTH];
+	int	 version;
+
+	version = (int)query_number(db.handle, "PRAGMA user_version");
+	if (version == db_version)
+		return;
+	if (version > db_version)
+		fatalx("%s is of version %d, this program knows up to %d: "
+		    "install a newer one", FILE_NAME, version, db_version);
+	if (version > 0)
+		keep_copy(version);
+	(void)snprintf(statement, sizeof(statement), "PRAGMA user_version = %d",
+	    db_version);
+	if (execute(db.handle, "BEGIN IMMEDIATE") == -1)
+		fatalx("%s: %s", FILE_NAME, db.why);
+	for (; version < db_version; version++)
+		if (execute(db.handle, db_migrations[version]) == -1)
+			fatalx("%s: version %d: %s", FILE_NAME, version + 1,
+			    db.why);
+	if (execute(db.handle, statement) == -1 ||
+	    execute(db.handle, "COMMIT") == -1)
+		fatalx("%s: %s", FILE_NAME, db.why);
+}
+
+/* Open the file and set what must be set.  Returns 0, or -1 if damaged. */
+static int
+open_file(void)
+{
+	static const char settings[] =
+	    "PRAGMA locking_mode = EXCLUSIVE;"
+	    "PRAGMA journal_mode = WAL;"
+	    "PRAGMA synchronous = FULL;"
+	    "PRAGMA wal_autocheckpoint = 0;"
+	    "PRAGMA journal_size_limit = -1;"
+	    "PRAGMA temp_store = MEMORY;"
+	    "PRAGMA cache_size = -32768;"
+	    "PRAGMA trusted_schema = OFF;";
+	int	 one = 1;
+
+	if (sqlite3_open_v2(FILE_NAME, &db.handle, SQLITE_OPEN_READWRITE |
+	    SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+		fatalx("%s: %s", FILE_NAME, db.handle == NULL ?
+		    "no memory" : sqlite3_errmsg(db.handle));
+	(void)sqlite3_extended_result_codes(db.handle, 1);
+	(void)sqlite3_busy_timeout(db.handle, LOCK_WAIT);
+	(void)sqlite3_file_control(db.handle, "main",
+	    SQLITE_FCNTL_PERSIST_WAL, &one);
+	if (execute(db.handle, "PRAGMA page_size = 4096;"
+	    "PRAGMA auto_vacuum = INCREMENTAL;") == -1 ||
+	    execute(db.handle, settings) == -1 ||
+	    query_number(db.handle, "PRAGMA user_version") == -1 ||
+	    query_number(db.handle, "SELECT count(*) FROM sqlite_schema") ==
+	    -1) {
+		if (db_trouble() == DB_DAMAGED)
+			return -1;
+		fatalx("%s: %s", FILE_NAME, db.why);
+	}
+	return 0;
+}
+
+static void
+prepare_all(void)
+{
+	int	 i;
+
+	for (i = 0; i < SQL_MAX; i++)
+		if (sqlite3_prepare_v3(db.handle, db_statements[i], -1,
+		    SQLITE_PREPARE_PERSISTENT, &db.statements[i], NULL) !=
+		    SQLITE_OK)
+			fatalx("db: %s: %s", db_statements[i],
+			    sqlite3_errmsg(db.handle));
+}
+
+/* ---- repair ---- */
+
+/*
+ * Carry over the rows of a table in the order of its key, up to one that
+ * cannot be read.  Returns how many.
+ */
+static int64_t
+salvage(const char *table, const char *key, const char *order)
+{
+	sqlite3_stmt	*from = NULL, *to = NULL;
+	int64_t		 carried = 0;
+	char		 text[NAME_LENGTH * 8];
+	int		 i, columns;
+
+	(void)snprintf(text, sizeof(text), "SELECT * FROM bad.%s ORDER BY %s",
+	    table, order);
+	if (sqlite3_prepare_v2(db.handle, text, -1, &from, NULL) != SQLITE_OK)
+		goto out;
+	columns = sqlite3_column_count(from);
+	(void)snprintf(text, sizeof(text), "INSERT OR IGNORE INTO main.%s"
+	    " VALUES (%.*s)", table, columns * 2 - 1,
+	    "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?");
+	if (sqlite3_prepare_v2(db.handle, text, -1, &to, NULL) != SQLITE_OK)
+		goto out;
+	while (sqlite3_step(from) == SQLITE_ROW) {
+		for (i = 0; i < columns; i++)
+			(void)sqlite3_bind_value(to, i + 1,
+			    sqlite3_column_value(from, i));
+		if (sqlite3_step(to) == SQLITE_DONE)
+			carried += sqlite3_changes(db.handle);
+		(void)sqlite3_reset(to);
+	}
+out:
+	(void)sqlite3_finalize(from);
+	(void)sqlite3_finalize(to);
+	if (carried > 0)
+		log_note(LOG_NOTICE, "repair", "%lld rows of %s by %s",
+		    (long long)carried, table, key);
+	return carried;
+}
+
+/* Both ways from its ends; what lies between two bad pages is lost. */
+static void
+salvage_all(void)
+{
+	(void)salvage("message", "id", "id");
+	(void)salvage("message", "id backwards", "id DESC");
+	(void)salvage("body", "id", "id");
+	(void)salvage("body", "id backwards", "id DESC");
+	(void)salvage("recipient", "key", "message, row");
+	(void)salvage("recipient", "key backwards",
+	    "message DESC, row DESC");
+	(void)salvage("damaged", "rowid", "rowid");
+}
+
+/*
+ * What was carried over need not fit together: a message without body or
+ * recipients is noted as damaged, a recipient without message is dropped,
+ * and the totals are counted anew.
+ */
+static const char repair_text[] =
+    "INSERT INTO main.damaged SELECT id, 0, 'lost its body', 0,"
+    " quote(sender) FROM main.message WHERE in_file = 0"
+    " AND id NOT IN (SELECT id FROM main.body);"
+    "DELETE FROM main.message WHERE in_file = 0"
+    " AND id NOT IN (SELECT id FROM main.body);"
+    "INSERT INTO main.damaged SELECT id, 0, 'lost its recipients', 0,"
+    " quote(sender) FROM main.message"
+    " WHERE id NOT IN (SELECT message FROM main.recipient);"
+    "DELETE FROM main.message"
+    " WHERE id NOT IN (SELECT message FROM main.recipient);"
+    "INSERT INTO main.damaged SELECT message, row, 'lost its message', 0,"
+    " quote(address) FROM main.recipient"
+    " WHERE message NOT IN (SELECT id FROM main.message);"
+    "DELETE FROM main.recipient"
+    " WHERE message NOT IN (SELECT id FROM main.message);"
+    "UPDATE main.recipient SET state = 1, next = 0 WHERE state = 0;"
+    "UPDATE main.message SET waiting = (SELECT count(*) FROM"
+    " main.recipient r WHERE r.message = id AND state IN (0, 1, 2, 5)),"
+    " rows = (SELECT max(row) FROM main.recipient r WHERE r.message = id);"
+    "UPDATE main.spool SET"
+    " messages = (SELECT count(*) FROM main.message),"
+    " octets = (SELECT ifnull(sum(size), 0) FROM main.message),"
+    " deferred = (SELECT count(*) FROM main.recipient WHERE state = 1),"
+    " held = (SELECT count(*) FROM main.recipient WHERE state = 2),"
+    " high = (SELECT ifnull(max(id), 0) FROM main.message),"
+    " epoch = epoch + 1;";
+
+/* Set the damaged files aside under a name of now, and open a fresh one. */
+static void
+set_aside(char *name, size_t size)
+{
+	char	 wal[NAME_LENGTH * 2];
+
+	(void)sqlite3_close_v2(db.handle);
+	db.handle = NULL;
+	(void)snprintf(name, size, "%s.bad-%lld", FILE_NAME,
+	    (long long)(clock_now() / SECOND));
+	(void)snprintf(wal, sizeof(wal), "%s-wal", name);
+	if (rename(FILE_NAME, name) == -1)
+		fatal("%s: cannot be set aside", FILE_NAME);
+	(void)rename(WAL_NAME, wal);
+	(void)unlink(SHM_NAME);
+	if (open_file() == -1)
+		fatalx("%s: a fresh one is damaged as well: %s", FILE_NAME,
+		    db.why);
+}
+
+/* Replace a damaged database by what can still be read of it. */
+static void
+repair(void)
+{
+	char	 name[NAME_LENGTH], text[NAME_LENGTH * 2];
+
+	log_note(LOG_ERR, "repair", "%s is damaged: %s", FILE_NAME, db.why);
+	set_aside(name, sizeof(name));
+	migrate();
+	(void)snprintf(text, sizeof(text), "ATTACH '%s' AS bad", name);
+	if (execute(db.handle, text) == -1)
+		log_note(LOG_ERR, "repair", "%s: nothing of it can be read: %s",
+		    name, db.why);
+	if (execute(db.handle, "BEGIN IMMEDIATE") == -1)
+		fatalx("%s: %s", FILE_NAME, db.why);
+	salvage_all();
+	if (execute(db.handle, repair_text) == -1)
+		fatalx("%s: repair: %s", FILE_NAME, db.why);
+	(void)snprintf(text, sizeof(text), "UPDATE main.spool SET history ="
+	    " 'repaired; what was damaged is kept in %s'", name);
+	if (execute(db.handle, text) == -1 ||
+	    execute(db.handle, "COMMIT") == -1)
+		fatalx("%s: repair: %s", FILE_NAME, db.why);
+	(void)execute(db.handle, "DETACH bad");
+	(void)unlink(DAMAGE_NAME);
+	log_note(LOG_ERR, "repair", "%lld messages and %lld recipients were"
+	    " carried over, %lld rows did not fit; the damaged file is %s",
+	    (long long)query_number(db.handle, "SELECT messages FROM spool"),
+	    (long long)query_number(db.handle,
+	    "SELECT count(*) FROM recipient"),
+	    (long long)query_number(db.handle, "SELECT count(*) FROM damaged"),
+	    name);
+}
+
+/* Open the database of the current directory, whatever its state; or die. */
+void
+db_open(void)
+{
+	int	 result;
+
+	result = open_file();
+	if (result == -1 || access(DAMAGE_NAME, F_OK) == 0) {
+		if (result == 0)
+			(void)snprintf(db.why, sizeof(db.why), "%s",
+			    "it was found to be at run time");
+		repair();
+	} else
+		migrate();
+	prepare_all();
+	(void)sqlite3_wal_hook(db.handle, on_commit, NULL);
+	allocate_wal();
+}
+
+/* The log is carried over, so that the next start has nothing to replay. */
+void
+db_close(void)
+{
+	int	 i;
+
+	for (i = 0; i < SQL_MAX; i++) {
+		(void)sqlite3_finalize(db.statements[i]);
+		db.statements[i] = NULL;
+	}
+	(void)sqlite3_close(db.handle);
+	db.handle = NULL;
+}

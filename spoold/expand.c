@@ -1,0 +1,269 @@
+/*
+ * A list, or a .forward: one row becomes several.  The new rows are made in
+ * the very transaction that ends the old one.  What the message already has
+ * is not added again, which is also how loops end.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "spoold.h"
+
+/* A row the message has. */
+struct known {
+	uint32_t	 row;
+	uint32_t	 parent;
+	enum stored	 state;
+	char		*address;
+	char		*target;
+};
+
+struct known_rows {
+	struct known	*rows;
+	size_t		 count;
+	size_t		 size;
+};
+
+static char *
+copy(const char *text)
+{
+	char	*result = strdup(text);
+
+	if (result == NULL)
+		fatal("expansion");
+	return result;
+}
+
+/*
+ * Take the targets of a frame's tail, which must be count.  NULL if it is
+ * malformed.
+ */
+struct expansion *
+expansion_new(const void *tail, size_t length, uint32_t count)
+{
+	struct expansion	*expansion;
+	enum target_place	 place;
+	const char		*text;
+	int			 result;
+
+	if (count > WIRE_TARGETS)
+		return NULL;
+	if ((expansion = calloc(1, sizeof(*expansion))) == NULL ||
+	    (expansion->rows = calloc(count + 1,
+	    sizeof(*expansion->rows))) == NULL)
+		fatal("expansion");
+	TAILQ_INIT(&expansion->added);
+	while ((result = wire_next_target(&tail, &length, &place,
+	    &text)) == 1 && expansion->count < count) {
+		expansion->rows[expansion->count].place = place;
+		expansion->rows[expansion->count++].text = copy(text);
+	}
+	if (result != 0 || expansion->count != count) {
+		expansion_free(expansion);
+		return NULL;
+	}
+	return expansion;
+}
+
+/* Take back what a transaction made that was not committed. */
+static void
+forget_added(struct expansion *expansion)
+{
+	struct recipient	*recipient;
+
+	while ((recipient = TAILQ_FIRST(&expansion->added)) != NULL) {
+		TAILQ_REMOVE(&expansion->added, recipient, waiting);
+		recipient_free(recipient);
+	}
+	expansion->added_count = 0;
+}
+
+void
+expansion_free(struct expansion *expansion)
+{
+	size_t	 i;
+
+	if (expansion == NULL)
+		return;
+	forget_added(expansion);
+	for (i = 0; i < expansion->count; i++)
+		free(expansion->rows[i].text);
+	free(expansion->rows);
+	free(expansion->found_under);
+	free(expansion->account);
+	free(expansion->owner);
+	free(expansion);
+}
+
+/* ---- what the message already has ---- */
+
+static void
+add_known(struct known_rows *known, uint32_t row, uint32_t parent,
+    enum stored state, const char *address, const char *target)
+{
+	struct known	*rows;
+
+	if (known->count == known->size) {
+		known->size = known->size == 0 ? 64 : known->size * 2;
+		rows = reallocarray(known->rows, known->size, sizeof(*rows));
+		if (rows == NULL)
+			fatal("expansion");
+		known->rows = rows;
+	}
+	rows = &known->rows[known->count++];
+	rows->row = row;
+	rows->parent = parent;
+	rows->state = state;
+	rows->address = copy(address);
+	rows->target = copy(target);
+}
+
+static int
+load_known(struct known_rows *known, const struct message *message)
+{
+	int	 result;
+
+	for (result = db_ask(SQL_RECIPIENT_TEXTS, "i", (int64_t)message->id);
+	    result == 1; result = db_next(SQL_RECIPIENT_TEXTS))
+		add_known(known,
+		    (uint32_t)db_integer(SQL_RECIPIENT_TEXTS, 0),
+		    (uint32_t)db_integer(SQL_RECIPIENT_TEXTS, 1),
+		    (enum stored)db_integer(SQL_RECIPIENT_TEXTS, 2),
+		    db_text(SQL_RECIPIENT_TEXTS, 3),
+		    db_text(SQL_RECIPIENT_TEXTS, 4));
+	db_end(SQL_RECIPIENT_TEXTS);
+	return result;
+}
+
+static void
+clear_known(struct known_rows *known)
+{
+	size_t	 i;
+
+	for (i = 0; i < known->count; i++) {
+		free(known->rows[i].address);
+		free(known->rows[i].target);
+	}
+	free(known->rows);
+}
+
+static const struct known *
+find_known(const struct known_rows *known, const char *address,
+    const char *target)
+{
+	size_t	 i;
+
+	for (i = 0; i < known->count; i++)
+		if (strcasecmp(known->rows[i].address, address) == 0 &&
+		    strcmp(known->rows[i].target, target) == 0)
+			return &known->rows[i];
+	return NULL;
+}
+
+/* Is row the recipient itself, or one it was expanded from? */
+static bool
+is_ancestor(const struct known_rows *known, const struct recipient *recipient,
+    uint32_t row)
+{
+	uint32_t	 at = recipient->row;
+	size_t		 i, steps;
+
+	for (steps = 0; at != 0 && steps <= known->count; steps++) {
+		if (at == row)
+			return true;
+		for (i = 0; i < known->count; i++)
+			if (known->rows[i].row == at)
+				break;
+		at = i < known->count ? known->rows[i].parent : 0;
+	}
+	return false;
+}
+
+/* ---- the new rows ---- */
+
+/* Where a child is found and what it is there. */
+static const char *
+address_of(const struct expansion *expansion, const struct child_row *row)
+{
+	return row->place == TARGET_ROUTED ? row->text :
+	    expansion->found_under;
+}
+
+static const char *
+target_of(const struct child_row *row)
+{
+	return row->place == TARGET_ROUTED ? "" : row->text;
+}
+
+static struct recipient *
+make_child(struct expansion *expansion, const struct child_row *row,
+    const struct recipient *parent, uint32_t number)
+{
+	struct recipient	*child;
+
+	child = recipient_new(parent->message, number,
+	    address_of(expansion, row));
+	TAILQ_REMOVE(&parent->message->recipients, child, of_message);
+	free(child->target);
+	free(child->original);
+	free(child->account);
+	free(child->orcpt);
+	child->target = copy(target_of(row));
+	child->original = copy(parent->original);
+	child->account = copy(row->place == TARGET_FORWARD &&
+	    expansion->account != NULL ? expansion->account : "");
+	child->orcpt = copy(parent->orcpt);
+	if (expansion->owner != NULL)
+		child->sender = copy(expansion->owner);
+	else if (parent->sender != NULL)
+		child->sender = copy(parent->sender);
+	child->place = row->place;
+	child->parent = parent->row;
+	child->notify = parent->notify;
+	child->had_route = row->place != TARGET_ROUTED;
+	child->first_try = true;
+	TAILQ_INSERT_TAIL(&expansion->added, child, waiting);
+	expansion->added_count++;
+	return child;
+}
+
+/*
+ * Within the transaction: store the children of a recipient, numbered from
+ * first on.  Returns 0 or -1.
+ */
+int
+expansion_store(struct expansion *expansion, const struct recipient *recipient,
+    uint32_t first, enum stored stored)
+{
+	struct known_rows	 known = { NULL, 0, 0 };
+	const struct child_row	*row;
+	const struct known	*twin;
+	struct recipient	*child;
+	size_t			 i, loops = 0;
+	int			 result = -1;
+
+	forget_added(expansion);
+	if (load_known(&known, recipient->message) == -1)
+		goto out;
+	for (i = 0; i < expansion->count; i++) {
+		row = &expansion->rows[i];
+		twin = find_known(&known, address_of(expansion, row),
+		    target_of(row));
+		if (twin != NULL) {
+			if (is_ancestor(&known, recipient, twin->row))
+				loops++;
+			continue;
+		}
+		child = make_child(expansion, row, recipient, first++);
+		if (store_add_recipient(child, stored) == -1)
+			goto out;
+		add_known(&known, child->row, child->parent, stored,
+		    child->address, child->target);
+	}
+	expansion->is_loop = expansion->count > 0 &&
+	    loops == expansion->count && !expansion->goes_on;
+	result = 0;
+out:
+	clear_known(&known);
+	return result;
+}

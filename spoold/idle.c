@@ -1,0 +1,99 @@
+/*
+ * What can wait until there is nothing better to do: carrying the log over
+ * into the database, giving freed pages back, looking for orphaned bodies.
+ * All of it in slices.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "loop.h"
+#include "spoold.h"
+
+#define WAL_LIMIT	(64 * 1024 * 1024)	/* then even when busy */
+#define IDLE_AFTER	(2 * SECOND)
+#define SCAN_EVERY	DAY
+#define SLICES		8			/* directories a second */
+
+static struct {
+	int64_t	 busy_at;	/* monotonic: of the last batch */
+	int64_t	 scan_at;	/* monotonic: of the next orphan scan */
+	bool	 vacuumed;	/* nothing to give back since then */
+} idle;
+
+/* A batch was committed. */
+void
+idle_busy(void)
+{
+	idle.busy_at = clock_monotonic();
+	idle.vacuumed = false;
+}
+
+/* The hook behind the answers of a turn. */
+static void
+limit_wal(void *unused)
+{
+	(void)unused;
+	if (db_wal_size() >= WAL_LIMIT)
+		db_checkpoint();
+}
+
+static void
+scan_bodies(void)
+{
+	bool	 removed = false;
+	int	 i;
+
+	for (i = 0; i < SLICES && body_scan_slice(&removed); i++)
+		;
+}
+
+/* Once a second. */
+void
+idle_tick(int64_t monotonic)
+{
+	if (monotonic >= idle.scan_at) {
+		idle.scan_at = monotonic + SCAN_EVERY;
+		body_scan_start();
+	}
+	if (monotonic - idle.busy_at < IDLE_AFTER)
+		return;
+	scan_bodies();
+	if (!idle.vacuumed) {
+		idle.vacuumed = true;
+		if (db_run(SQL_VACUUM, "") == -1)
+			log_note(LOG_WARNING, "vacuum", "%s", db_why());
+	}
+	if (db_wal_size() > 0)
+		db_checkpoint();
+}
+
+/* On demand: what the database says of itself, in one word or more. */
+void
+idle_check(char *text, size_t size)
+{
+	int	 result;
+
+	text[0] = '\0';
+	for (result = db_ask(SQL_CHECK, ""); result == 1;
+	    result = db_next(SQL_CHECK)) {
+		if (text[0] != '\0')
+			(void)strlcat(text, "; ", size);
+		(void)strlcat(text, db_text(SQL_CHECK, 0), size);
+	}
+	db_end(SQL_CHECK);
+	if (result == -1)
+		(void)strlcpy(text, db_why(), size);
+	body_scan_start();
+	idle.scan_at = clock_monotonic() + SCAN_EVERY;
+}
+
+/* The first scan waits until the queue has been got going. */
+void
+idle_start(void)
+{
+	idle.busy_at = clock_monotonic();
+	idle.scan_at = idle.busy_at + MINUTE;
+	loop_add_hook(LOOP_LOGS, limit_wal, NULL);
+}

@@ -1,0 +1,125 @@
+/*
+ * One delivery, as a worker is asked for it and as it answers.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "spoold.h"
+
+/*
+ * Give the worker this recipient.  Returns 0, or -1 if the body cannot be
+ * read.
+ */
+int
+ask_job_deliver(struct link *link, struct recipient *recipient)
+{
+	struct message			*message = recipient->message;
+	const struct route		*route = recipient->route;
+	struct w_job_deliver_req	 job = {
+		.id = message->id, .recipient = recipient->row,
+		.method = route->method, .size = message->size,
+		.arrival = message->arrival, .mailer = route->mailer,
+		.fresh = recipient->first_try,
+		.body_in_file = message->in_file
+	};
+	const char			*body = NULL;
+	int				 fd = -1;
+
+	if (message->in_file)
+		fd = message_open_body(message);
+	else
+		body = message_body(message);
+	if (fd == -1 && body == NULL)
+		return -1;
+	(void)strlcpy(job.sender, recipient_sender(recipient),
+	    sizeof(job.sender));
+	(void)strlcpy(job.address, route->address, sizeof(job.address));
+	(void)strlcpy(job.original, recipient->original,
+	    sizeof(job.original));
+	(void)strlcpy(job.extension, route->extension,
+	    sizeof(job.extension));
+	(void)strlcpy(job.domain, route->domain, sizeof(job.domain));
+	(void)strlcpy(job.text, route->text, sizeof(job.text));
+	recipient_set(recipient, RECIPIENT_OUT);
+	recipient->ask = link_ask(link, IMSG_JOB_DELIVER_REQ, &job, body,
+	    body != NULL ? (size_t)message->size : 0, fd, recipient);
+	return 0;
+}
+
+static void
+on_expanded(struct recipient *recipient, const struct frame *frame)
+{
+	const struct w_job_deliver_ans	*answer = frame->payload;
+	struct expansion		*expansion;
+	struct outcome			*outcome;
+
+	expansion = expansion_new(frame->tail, frame->tail_length,
+	    answer->count);
+	if (expansion == NULL) {
+		outcome_one(recipient, ENDING_DEFERRED, "4.3.0",
+		    "the worker gave no whole list", "");
+		return;
+	}
+	expansion->found_under = strdup(recipient->address);
+	expansion->account = strdup(recipient->route->account);
+	if (expansion->found_under == NULL || expansion->account == NULL)
+		fatal("expansion");
+	outcome = outcome_new(recipient->message);
+	outcome_add(outcome, recipient, ENDING_EXPANDED, "2.0.0",
+	    "forwarded by the user", answer->place)->expansion = expansion;
+	outcome_store(outcome);
+}
+
+/* It takes a worker of another kind. */
+static void
+give_on(struct recipient *recipient, enum worker_kind kind,
+    enum job_method method)
+{
+	recipient->route->worker = kind;
+	recipient->route->method = method;
+	recipient_set(recipient, RECIPIENT_ROUTED);
+	user_give(recipient);
+}
+
+void
+on_job_deliver_ans(struct link *link, struct frame *frame, void *arg)
+{
+	const struct w_job_deliver_ans	*answer = frame->payload;
+	struct recipient		*recipient = arg;
+
+	recipient->ask = 0;
+	if (answer == NULL) {
+		worker_lost(recipient->holder, recipient);
+		return;
+	}
+	worker_answered(recipient->holder, recipient);
+	switch (answer->verdict) {
+	case JOB_DONE:
+		outcome_one(recipient, ENDING_DELIVERED,
+		    answer->status[0] != '\0' ? answer->status : "2.0.0",
+		    answer->twin ? "was there already" : answer->text,
+		    answer->place);
+		break;
+	case JOB_FAILED:
+		outcome_one(recipient, ENDING_FAILED,
+		    answer->status[0] == '5' ? answer->status : "5.0.0",
+		    answer->text, answer->place);
+		break;
+	case JOB_EXPANDED:
+		on_expanded(recipient, frame);
+		break;
+	case JOB_NEEDS_PROGRAM:
+		give_on(recipient, WORKER_PROGRAM, recipient->route->method);
+		break;
+	case JOB_NEEDS_MBOX:
+		give_on(recipient, WORKER_MBOX, JOB_MBOX);
+		break;
+	default:
+		outcome_one(recipient, ENDING_DEFERRED,
+		    answer->status[0] == '4' ? answer->status : "4.0.0",
+		    answer->text, answer->place);
+		if (answer->verdict != JOB_DEFERRED)
+			link_violation(link, "a verdict that is none");
+	}
+}

@@ -1,0 +1,458 @@
+/*
+ * How attempts ended, and what follows: one work of the batch stores the
+ * results of some recipients of one message together with what they cause,
+ * a bounce, a notice of delay, the rows of a list.  When it is on disk, the
+ * closing line of each recipient is logged and it leaves the window.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "spoold.h"
+
+#define POISON_PAUSE	HOUR
+#define POISON_LIMIT	3
+#define SPREAD		(10 * SECOND)	/* over which a lane reopens */
+
+struct outcome {
+	struct work	 work;
+	struct message	*message;
+	struct endings	 endings;
+	struct message	*bounce;	/* NULL, or to be stored as well */
+	struct message	*notice;
+	uint32_t	 reserved;	/* of the window, for these */
+	uint32_t	 rows;		/* the message now has ever had */
+	bool		 gone;		/* it was the last that waited */
+};
+
+static char *
+copy(const char *text)
+{
+	char	*result = strdup(text);
+
+	if (result == NULL)
+		fatal("outcome");
+	return result;
+}
+
+struct outcome *
+outcome_new(struct message *message)
+{
+	struct outcome	*outcome;
+
+	if ((outcome = calloc(1, sizeof(*outcome))) == NULL)
+		fatal("outcome");
+	outcome->message = message;
+	TAILQ_INIT(&outcome->endings);
+	message->pins++;
+	return outcome;
+}
+
+/*
+ * Add a recipient's end.  status is an enhanced status code, text the reply
+ * or reason, where the mailbox or the host; all are copied.
+ */
+struct ending *
+outcome_add(struct outcome *outcome, struct recipient *recipient,
+    enum ending_kind kind, const char *status, const char *text,
+    const char *where)
+{
+	struct ending	*ending;
+
+	if ((ending = calloc(1, sizeof(*ending))) == NULL)
+		fatal("outcome");
+	recipient_set(recipient, RECIPIENT_ENDING);
+	gate_clear(recipient);
+	ending->recipient = recipient;
+	ending->kind = kind;
+	(void)strlcpy(ending->status, status, sizeof(ending->status));
+	ending->text = copy(text);
+	ending->where = copy(where);
+	TAILQ_INSERT_TAIL(&outcome->endings, ending, entry);
+	return ending;
+}
+
+/*
+ * A relay's transaction is over: note the host for all, and for those that
+ * wait that it is closed.  Returns the first of them, or NULL.
+ */
+struct ending *
+outcome_finish_relay(struct outcome *outcome, const char *host,
+    int64_t closed_until)
+{
+	struct ending	*ending, *first = NULL;
+
+	TAILQ_FOREACH(ending, &outcome->endings, entry) {
+		free(ending->where);
+		ending->where = copy(host);
+		if (ending->kind != ENDING_DEFERRED)
+			continue;
+		ending->not_before = closed_until;
+		if (first == NULL)
+			first = ending;
+	}
+	return first;
+}
+
+/* ---- what an end means ---- */
+
+/* Count the attempt; decide whether there will be another, and when. */
+static void
+decide_retry(struct ending *ending, int64_t now)
+{
+	struct recipient	*recipient = ending->recipient;
+	struct retry_facts	 facts;
+	char			*text;
+
+	if (recipient->epoch != store_epoch()) {
+		recipient->epoch = store_epoch();
+		recipient->tries = 0;
+	}
+	facts = (struct retry_facts){
+		.now = now, .arrival = recipient->message->arrival,
+		.attempts = ++recipient->attempts,
+		.tries = ++recipient->tries,
+		.is_bounce = recipient->message->kind != MESSAGE_MAIL,
+		.random = arc4random()
+	};
+	if (retry_expired(settings(), &facts)) {
+		if (asprintf(&text, "gave up after %u attempts: %s",
+		    recipient->attempts, ending->text) == -1)
+			fatal("outcome");
+		free(ending->text);
+		ending->text = text;
+		ending->kind = ENDING_FAILED;
+		ending->expired = true;
+		return;
+	}
+	ending->next = retry_next(settings(), &facts);
+	if (ending->not_before > ending->next)
+		ending->next = ending->not_before + (int64_t)
+		    arc4random_uniform(SPREAD);
+	ending->warn = !recipient->warned &&
+	    retry_warn_due(settings(), &facts);
+	if (ending->warn)
+		recipient->warned = true;
+}
+
+static void
+decide(struct ending *ending, int64_t now)
+{
+	struct recipient	*recipient = ending->recipient;
+
+	switch (ending->kind) {
+	case ENDING_DEFERRED:
+		decide_retry(ending, now);
+		break;
+	case ENDING_POISON:
+		ending->next = now + POISON_PAUSE;
+		recipient->poison++;
+		break;
+	case ENDING_PUT_BACK:
+		ending->next = now;
+		break;
+	default:
+		recipient->attempts++;
+	}
+	ending->stored = STORED_DONE;
+	if (ending->kind == ENDING_POISON &&
+	    recipient->poison >= POISON_LIMIT)
+		ending->stored = STORED_HELD;
+	else if (ending->kind == ENDING_DEFERRED ||
+	    ending->kind == ENDING_POISON || ending->kind == ENDING_PUT_BACK)
+		ending->stored = STORED_DEFERRED;
+	else if (ending->kind == ENDING_EXPANDED)
+		ending->stored = STORED_EXPANDED;
+}
+
+static bool
+is_over(const struct ending *ending)
+{
+	return (ending->stored == STORED_DONE ||
+	    ending->stored == STORED_EXPANDED) &&
+	    (ending->expansion == NULL || (!ending->expansion->goes_on &&
+	    !ending->expansion->is_loop));
+}
+
+/* ---- the transaction ---- */
+
+/* The children, and the row itself, of one that is expanded. */
+static int
+store_expansion(struct outcome *outcome, struct ending *ending,
+    uint32_t *rows)
+{
+	struct expansion	*expansion = ending->expansion;
+	enum stored		 stored = outcome->message->fresh &&
+				     queue_has_room() ? STORED_NEW :
+				     STORED_DEFERRED;
+
+	if (expansion_store(expansion, ending->recipient, *rows + 1,
+	    stored) == -1)
+		return -1;
+	*rows += expansion->added_count;
+	return 0;
+}
+
+static int
+store_ending(const struct ending *ending)
+{
+	if (ending->stored == STORED_DEFERRED || ending->stored == STORED_HELD)
+		return store_defer(ending->recipient, ending->next,
+		    ending->status, ending->text, ending->stored);
+	if (!is_over(ending))
+		return 0;
+	store_uncount(ending->recipient);
+	return store_end(ending->recipient, ending->stored, ending->status,
+	    ending->text);
+}
+
+/* The message's only row has ended: nothing but its removal is written. */
+static bool
+is_whole(const struct outcome *outcome)
+{
+	const struct ending	*ending = TAILQ_FIRST(&outcome->endings);
+
+	return outcome->message->rows == 1 && is_over(ending) &&
+	    ending->expansion == NULL;
+}
+
+static int
+store_rows(struct outcome *outcome)
+{
+	struct ending	*ending;
+	uint32_t	 rows, waiting, before, ended = 0;
+
+	if (store_left(outcome->message, 0, 0, &rows, &waiting) == -1)
+		return -1;
+	before = rows;
+	TAILQ_FOREACH(ending, &outcome->endings, entry) {
+		if (ending->expansion != NULL &&
+		    store_expansion(outcome, ending, &rows) == -1)
+			return -1;
+		if (store_ending(ending) == -1)
+			return -1;
+		if (is_over(ending))
+			ended++;
+	}
+	if ((ended > 0 || rows > before) && store_left(outcome->message,
+	    rows - before, ended, &outcome->rows, &waiting) == -1)
+		return -1;
+	outcome->gone = ended > 0 && waiting == 0;
+	return outcome->gone ? store_remove_message(outcome->message) : 0;
+}
+
+static int
+run_outcome(struct work *work)
+{
+	struct outcome	*outcome = (struct outcome *)work;
+
+	outcome->rows = outcome->message->rows;
+	outcome->gone = is_whole(outcome);
+	if (outcome->gone) {
+		store_uncount(TAILQ_FIRST(&outcome->endings)->recipient);
+		if (store_remove_message(outcome->message) == -1)
+			return -1;
+	} else if (outcome->message->rows == 1 &&
+	    TAILQ_FIRST(&outcome->endings)->expansion == NULL) {
+		if (store_ending(TAILQ_FIRST(&outcome->endings)) == -1)
+			return -1;
+	} else if (store_rows(outcome) == -1)
+		return -1;
+	if (outcome->bounce != NULL &&
+	    store_add_message(outcome->bounce) == -1)
+		return -1;
+	if (outcome->notice != NULL &&
+	    store_add_message(outcome->notice) == -1)
+		return -1;
+	return 0;
+}
+
+/* ---- after it ---- */
+
+static const char *
+word_of(const struct ending *ending)
+{
+	static const char *const words[] = {
+		[ENDING_DELIVERED] = "delivered",
+		[ENDING_RELAYED] = "relayed",
+		[ENDING_EXPANDED] = "expanded",
+		[ENDING_DUPLICATE] = "delivered",
+		[ENDING_FAILED] = "bounced",
+		[ENDING_DEFERRED] = "deferred",
+		[ENDING_POISON] = "deferred"
+	};
+
+	return ending->stored == STORED_HELD ? "held" : words[ending->kind];
+}
+
+/* The closing line of a recipient, or of an attempt. */
+static void
+log_ending(const struct ending *ending)
+{
+	const struct recipient	*recipient = ending->recipient;
+	const struct route	*route = recipient->route;
+
+	if (ending->kind == ENDING_PUT_BACK)
+		return;
+	log_begin(LOG_INFO, word_of(ending));
+	log_id("id", recipient->message->id);
+	log_string("from", recipient_sender(recipient));
+	log_string("to", recipient->target[0] != '\0' ? recipient->target :
+	    recipient->address);
+	log_string("orig", recipient->original);
+	if (route != NULL && route->kind == ROUTE_RELAY)
+		log_string("relay", ending->where[0] != '\0' ?
+		    ending->where : route->text);
+	else if (ending->where[0] != '\0')
+		log_string("mailbox", ending->where);
+	log_seconds("delay", clock_now() - recipient->message->arrival);
+	log_number("attempts", recipient->attempts);
+	log_string("status", ending->status);
+	if (ending->next > 0)
+		log_seconds("next", ending->next - clock_now());
+	log_string("reply", ending->text);
+	log_end();
+}
+
+/* The children are on disk: those that fit begin. */
+static void
+enter_children(struct message *message, struct expansion *expansion)
+{
+	struct recipient	*child;
+
+	while ((child = TAILQ_FIRST(&expansion->added)) != NULL) {
+		TAILQ_REMOVE(&expansion->added, child, waiting);
+		if (child->stored == STORED_DEFERRED && !queue_has_room()) {
+			recipient_free(child);
+			queue_due_at(0);
+			continue;
+		}
+		TAILQ_INSERT_TAIL(&message->recipients, child, of_message);
+		queue_take(child);
+	}
+}
+
+/* A list has more: ask for the rest.  One that only led back to where it
+ * came from reaches nobody: its sender hears of it. */
+static void
+continue_expansion(struct ending *ending)
+{
+	struct recipient	*recipient = ending->recipient;
+
+	recipient_set(recipient, RECIPIENT_OUTSIDE);
+	if (ending->expansion->is_loop) {
+		outcome_one(recipient, ENDING_FAILED, "5.4.6",
+		    "its forwarding leads back to itself", "");
+		return;
+	}
+	recipient->skip += (uint32_t)ending->expansion->count;
+	attempt_begin(recipient);
+}
+
+static void
+end_one(struct message *message, struct ending *ending)
+{
+	struct recipient	*recipient = ending->recipient;
+	struct expansion	*expansion = ending->expansion;
+
+	if (expansion != NULL)
+		enter_children(message, expansion);
+	if (expansion != NULL && !is_over(ending)) {
+		continue_expansion(ending);
+		return;
+	}
+	log_ending(ending);
+	if (ending->kind == ENDING_PUT_BACK && recipient->lane != NULL)
+		lane_set_backlog(recipient->lane, true);
+	if (ending->next > 0)
+		queue_due_at(ending->next);
+	if (ending->kind == ENDING_FAILED || ending->next > 0)
+		message_forget_final(message, recipient->row);
+	recipient_set(recipient, RECIPIENT_OUTSIDE);
+	queue_leave(recipient);
+}
+
+static void
+free_ending(struct ending *ending)
+{
+	expansion_free(ending->expansion);
+	free(ending->text);
+	free(ending->where);
+	free(ending);
+}
+
+static void
+outcome_done(struct work *work, int result)
+{
+	struct outcome	*outcome = (struct outcome *)work;
+	struct message	*message = outcome->message;
+	struct ending	*ending;
+
+	(void)result;
+	message->rows = outcome->rows;
+	queue_unreserve(outcome->reserved);
+	while ((ending = TAILQ_FIRST(&outcome->endings)) != NULL) {
+		TAILQ_REMOVE(&outcome->endings, ending, entry);
+		end_one(message, ending);
+		free_ending(ending);
+	}
+	if (outcome->bounce != NULL)
+		queue_enter(outcome->bounce);
+	if (outcome->notice != NULL)
+		queue_enter(outcome->notice);
+	if (outcome->gone && message->in_file)
+		body_remove(message->id);
+	message->pins--;
+	message_release(message);
+	free(outcome);
+}
+
+/* Room in the window for a message of our own. */
+static void
+reserve_for(struct outcome *outcome, struct message *message)
+{
+	if (message == NULL || !queue_reserve(1))
+		return;
+	outcome->reserved++;
+	message->fresh = true;
+	queue_expect(message);
+}
+
+/* Store it with the next batch; takes the outcome. */
+void
+outcome_store(struct outcome *outcome)
+{
+	struct ending	*ending;
+	bool		 failed = false, warn = false;
+	int64_t		 now = clock_now();
+
+	TAILQ_FOREACH(ending, &outcome->endings, entry) {
+		decide(ending, now);
+		failed = failed || ending->kind == ENDING_FAILED;
+		warn = warn || ending->warn;
+	}
+	if (failed)
+		outcome->bounce = notice_make(outcome->message,
+		    &outcome->endings, false);
+	if (warn)
+		outcome->notice = notice_make(outcome->message,
+		    &outcome->endings, true);
+	reserve_for(outcome, outcome->bounce);
+	reserve_for(outcome, outcome->notice);
+	outcome->work.run = run_outcome;
+	outcome->work.done = outcome_done;
+	outcome->work.must = true;
+	batch_add(&outcome->work);
+}
+
+/* The usual case: one recipient. */
+void
+outcome_one(struct recipient *recipient, enum ending_kind kind,
+    const char *status, const char *text, const char *where)
+{
+	struct outcome	*outcome = outcome_new(recipient->message);
+
+	outcome_add(outcome, recipient, kind, status, text, where);
+	outcome_store(outcome);
+}

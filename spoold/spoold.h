@@ -1,0 +1,604 @@
+/*
+ * The queue manager: what its files know of each other.
+ *
+ * A message and its recipients are rows of the spool's database; those in
+ * work, at most a window of them, are objects in memory as well.  What the
+ * disk says comes first: nothing here changes before its transaction has been
+ * committed, save what can be made again from the rows.
+ */
+#ifndef SPOOLD_H
+#define SPOOLD_H
+
+#include <sys/queue.h>
+#include <sys/tree.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "child.h"
+#include "link.h"
+#include "wire.h"
+
+/* What the macros of <sys/tree.h> expect. */
+#define __unused	__attribute__((__unused__))
+
+/* main.c */
+
+/* The settings of [core] that are ours; times in microseconds. */
+struct settings {
+	int64_t		 retry_min;
+	int64_t		 retry_max;
+	int64_t		 expire;
+	int64_t		 delay_notice;
+	int64_t		 bounce_expire;
+	int64_t		 disk_reserve;
+	int64_t		 window;	/* recipients in work at once */
+	char		 bounce_to[WIRE_ADDRESS];	/* "" nobody */
+	char		 hostname[WIRE_DOMAIN];
+	gid_t		 operators;	/* (gid_t)-1 if there is no group */
+};
+
+const struct settings	*settings(void);
+struct event_base	*spoold_base(void);
+
+/* message.c, recipient.c: the objects */
+
+enum message_kind { MESSAGE_MAIL, MESSAGE_BOUNCE, MESSAGE_NOTICE };
+
+struct recipient;
+TAILQ_HEAD(recipients, recipient);
+
+struct message {
+	RB_ENTRY(message) by_id;
+	RB_ENTRY(message) by_fresh;
+	uint64_t	 id;
+	int64_t		 arrival;
+	uint64_t	 size;
+	uint64_t	 body_sum;	/* of a body in the database */
+	struct w_client	 client;
+	enum message_kind kind;
+	uint8_t		 body_type;	/* enum body_type */
+	uint8_t		 ret;		/* enum dsn_ret */
+	bool		 in_file;	/* body/xx/ID, else in the database */
+	bool		 known;		/* in the tree of messages in work */
+	bool		 fresh;		/* has rows that are stored as new */
+	bool		 committed;	/* it is in the database */
+	char		*sender;	/* "" is the null path */
+	char		*envid;
+	char		*body;		/* a small one, if it is in memory */
+	uint32_t	 rows;		/* recipients it ever had */
+	uint32_t	 routing;	/* of them in memory and not routed */
+	uint32_t	 pins;		/* works that still name it */
+	struct recipients recipients;	/* those in memory */
+	struct final	*finals;	/* where its rows ended, or now go */
+	size_t		 final_count;
+	bool		 finals_loaded;
+};
+
+/* Two rows with one of these are the same delivery. */
+struct final {
+	uint32_t	 row;
+	char		*text;
+};
+
+/* As in the column state. */
+enum stored {
+	STORED_NEW,			/* in memory, never tried before */
+	STORED_DEFERRED,		/* due at its next time */
+	STORED_HELD,
+	STORED_DONE,			/* delivered, bounced, superseded */
+	STORED_EXPANDED,		/* its children stand for it */
+	STORED_MARKED			/* will be removed */
+};
+
+enum recipient_state {
+	RECIPIENT_OUTSIDE,		/* not in the window */
+	RECIPIENT_READY,		/* waits for policyd */
+	RECIPIENT_ROUTING,		/* policyd was asked */
+	RECIPIENT_ROUTED,		/* waits for its worker or next hop */
+	RECIPIENT_OUT,			/* a worker or relay has it */
+	RECIPIENT_ENDING		/* its result is being stored */
+};
+
+struct route;
+struct gate;
+struct lane;
+
+struct recipient {
+	TAILQ_ENTRY(recipient) of_message;
+	TAILQ_ENTRY(recipient) waiting;	/* with whoever state says */
+	struct message	*message;
+	enum recipient_state state;
+	enum stored	 stored;
+	uint32_t	 row;		/* from 1 */
+	uint32_t	 parent;	/* row it was expanded from, or 0 */
+	uint32_t	 notify;	/* set of enum dsn_notify */
+	uint32_t	 attempts;
+	uint32_t	 tries;		/* attempts since the clock jumped */
+	uint32_t	 epoch;		/* after which jump tries counts */
+	uint32_t	 poison;	/* neighbours it died with */
+	uint32_t	 place;		/* enum target_place; 0 came in by mail */
+	int64_t		 next;
+	bool		 had_route;
+	bool		 refused;	/* undeliverable from the start */
+	bool		 warned;	/* a delay notice was sent */
+	bool		 first_try;	/* no attempt, not even a lost one */
+	char		*address;
+	char		*target;	/* "" or the list's member */
+	char		*original;	/* as it came in */
+	char		*account;	/* TARGET_FORWARD: whose list */
+	char		*sender;	/* owner of the list, NULL: message's */
+	char		*orcpt;
+	struct route	*route;
+	struct lane	*lane;
+	struct gate	*suspect;	/* died with it before */
+	uint32_t	 ask;		/* id of the question that is out */
+	uint32_t	 skip;		/* targets of its list already stored */
+	void		*holder;	/* worker or transaction that has it */
+};
+
+/* Where a recipient goes, as policyd or its .forward said. */
+struct route {
+	enum route_kind	 kind;
+	enum worker_kind worker;
+	enum job_method	 method;
+	uint32_t	 mailer;
+	uint32_t	 max_recipients;
+	char		*account;
+	char		*extension;
+	char		*domain;
+	char		*address;	/* final recipient */
+	char		*text;		/* JOB_TEXT, JOB_FORWARD */
+};
+
+struct message	*message_new(uint64_t);
+void		 message_free(struct message *);
+void		 message_release(struct message *);
+const char	*message_body(struct message *);
+void		 message_take_body(struct message *, char *);
+void		 message_drop_body(struct message *);
+bool		 message_bodies_full(void);
+int		 message_open_body(const struct message *);
+bool		 message_claim_final(struct message *, uint32_t, const char *);
+void		 message_forget_final(struct message *, uint32_t);
+
+struct recipient *recipient_new(struct message *, uint32_t, const char *);
+void		 recipient_free(struct recipient *);
+void		 recipient_set(struct recipient *, enum recipient_state);
+const char	*recipient_sender(const struct recipient *);
+void		 route_free(struct route *);
+
+/* checksum.c */
+
+uint64_t	 checksum(uint64_t, const void *, size_t);
+
+/* db.c: the only file that knows SQLite */
+
+enum sql {
+	SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK,
+	SQL_MESSAGE_ADD, SQL_MESSAGE_GET, SQL_MESSAGE_COUNT, SQL_MESSAGE_AGE,
+	SQL_MESSAGE_REMOVE, SQL_MESSAGE_PAGE, SQL_MESSAGE_OWNED,
+	SQL_MESSAGE_DAMAGED,
+	SQL_BODY_ADD, SQL_BODY_GET, SQL_BODY_REMOVE,
+	SQL_RECIPIENT_ADD, SQL_RECIPIENT_PAGE, SQL_RECIPIENT_OF,
+	SQL_RECIPIENT_TEXTS, SQL_RECIPIENT_FINALS, SQL_RECIPIENT_DEFER,
+	SQL_RECIPIENT_END, SQL_RECIPIENT_STATE, SQL_RECIPIENT_REMOVE,
+	SQL_RECIPIENT_UNEXPAND, SQL_RECIPIENT_DUE_ALL, SQL_RECIPIENT_WAITING,
+	SQL_RECIPIENT_DAMAGED, SQL_RECIPIENT_DROP, SQL_RECIPIENT_CHILDREN,
+	SQL_RECIPIENT_REAGE,
+	SQL_DUE, SQL_DUE_LANE, SQL_DUE_FIRST, SQL_NEW,
+	SQL_MARKED, SQL_DAMAGED_GET, SQL_DAMAGED_COUNT,
+	SQL_SPOOL_GET, SQL_SPOOL_SET, SQL_VACUUM, SQL_CHECK,
+	SQL_MAX
+};
+
+/* db_sql.c: their texts, and the schema as a list of changes */
+extern const char *const db_statements[];
+extern const char *const db_migrations[];
+extern const int	 db_version;
+
+enum db_trouble { DB_FULL, DB_IO, DB_DAMAGED, DB_OTHER };
+
+void		 db_open(void);
+void		 db_close(void);
+int		 db_run(enum sql, const char *, ...);
+int		 db_ask(enum sql, const char *, ...);
+int		 db_next(enum sql);
+void		 db_end(enum sql);
+int64_t		 db_integer(enum sql, int);
+bool		 db_is_null(enum sql, int);
+const char	*db_text(enum sql, int);
+const void	*db_blob(enum sql, int, size_t *);
+bool		 db_in_transaction(void);
+enum db_trouble	 db_trouble(void);
+const char	*db_why(void);
+int64_t		 db_wal_size(void);
+void		 db_checkpoint(void);
+
+/* store.c: messages and recipients as rows */
+
+struct totals {
+	int64_t		 messages;
+	int64_t		 octets;
+	int64_t		 deferred;	/* recipients */
+	int64_t		 held;
+};
+
+void		 store_start(void);
+const struct totals *store_totals(void);
+uint32_t	 store_epoch(void);
+void		 store_clock_jumped(void);
+uint64_t	 store_take_ids(uint32_t);
+void		 store_set_low(uint64_t);
+uint64_t	 store_low(void);
+uint64_t	 store_high(void);
+bool		 store_needs_batch(void);
+int		 store_finish_batch(void);
+void		 store_end_batch(bool);
+void		 store_count(int64_t, int64_t, int64_t, int64_t);
+
+int		 store_add_message(struct message *);
+int		 store_add_recipient(struct recipient *, enum stored);
+int		 store_remove_message(const struct message *);
+struct message	*store_message(enum sql);
+struct message	*store_load_message(uint64_t);
+int		 store_age_message(struct message *, int64_t);
+void		 store_uncount(const struct recipient *);
+int		 store_load_body(struct message *);
+struct recipient *store_recipient(enum sql, struct message *);
+int		 store_defer(const struct recipient *, int64_t, const char *,
+		    const char *, enum stored);
+int		 store_end(const struct recipient *, enum stored, const char *,
+		    const char *);
+int		 store_left(const struct message *, uint32_t, uint32_t,
+		    uint32_t *, uint32_t *);
+
+/* damage.c: rows that cannot be believed */
+
+void		 damage_note(uint64_t, uint32_t, const char *);
+
+/* batch.c */
+
+struct work {
+	TAILQ_ENTRY(work) entry;
+	/* Before the transaction: make files durable.  NULL: nothing. */
+	int		(*prepare)(struct work *);
+	/* Within it: rows only; 0, or -1 if the database refused. */
+	int		(*run)(struct work *);
+	/* After it: 0 if it is on disk, -1 if it is not. */
+	void		(*done)(struct work *, int);
+	size_t		 weight;	/* octets it brings */
+	bool		 must;		/* tried again until it succeeds */
+};
+
+void		 batch_start(void);
+void		 batch_add(struct work *);
+bool		 batch_stalled(void);
+bool		 batch_idle(void);
+bool		 batch_is_long(void);
+void		 batch_finish(void);
+
+/* body.c: large bodies as files */
+
+struct body_file {
+	int		 fd;
+	uint64_t	 id;
+	uint64_t	 size;
+	uint64_t	 flushing;	/* write-back was begun up to here */
+};
+
+void		 body_make_directories(void);
+int		 body_create(struct body_file *, uint64_t);
+int		 body_write(struct body_file *, uint64_t, const void *, size_t);
+int		 body_sync(struct body_file *);
+int		 body_sync_directories(void);
+void		 body_close(struct body_file *);
+void		 body_remove(uint64_t);
+int		 body_open(uint64_t);
+bool		 body_scan_slice(bool *);
+void		 body_scan_start(void);
+
+/* lease.c: queue ids, never used twice */
+
+struct lease {
+	uint64_t	 first;
+	uint64_t	 used[WIRE_LEASE / 64];	/* a bit an id */
+};
+
+void		 lease_start(void);
+uint64_t	 lease_own(void);
+void		 lease_new(void (*)(void *, uint64_t), void *);
+int		 lease_use(struct lease *, size_t, uint64_t);
+
+/* txn.c: the links to smtpd */
+
+extern const struct link_role smtpd_role;
+void		 smtpd_up(struct child *, struct link *,
+		    const struct w_start_peer_ntf *);
+void		 smtpd_lost(struct child *, struct link *);
+void		 txn_tell_state(bool, const char *);
+bool		 txn_has_file(uint64_t);
+
+/* queue.c: the window */
+
+void		 queue_start(void);
+bool		 queue_reserve(uint32_t);
+void		 queue_unreserve(uint32_t);
+bool		 queue_has_room(void);
+void		 queue_expect(struct message *);
+void		 queue_enter(struct message *);
+void		 queue_take(struct recipient *);
+void		 queue_forget(struct message *);
+void		 queue_leave(struct recipient *);
+struct message	*queue_find(uint64_t);
+struct recipient *queue_find_recipient(uint64_t, uint32_t);
+void		 queue_due_at(int64_t);
+void		 queue_rescan(void);
+void		 queue_flush(void);
+void		 queue_tick(int64_t);
+void		 queue_pause(bool);
+bool		 queue_may_try(void);
+void		 queue_wake(void);
+size_t		 queue_size(void);
+bool		 queue_is_paused(void);
+
+/* lane.c: a next hop or a user that mail waits for */
+
+struct transaction;
+TAILQ_HEAD(transactions, transaction);
+
+struct lane {
+	RB_ENTRY(lane)	 entry;
+	TAILQ_ENTRY(lane) ready;	/* has transactions that may go */
+	char		*text;
+	uint32_t	 count;		/* recipients in the window */
+	bool		 backlog;	/* more wait in the database */
+	bool		 is_ready;
+	int64_t		 closed_until;
+	char		*reason;	/* why it is closed */
+	struct transactions waiting;
+	uint32_t	 out;		/* transactions at relay */
+};
+
+struct lane	*lane_find(const char *);
+struct lane	*lane_get(const char *);
+bool		 lane_join(struct recipient *, const char *);
+void		 lane_set_backlog(struct lane *, bool);
+void		 lane_leave(struct recipient *);
+void		 lane_open_all(void);
+struct lane	*lane_next_backlog(void);
+uint32_t	 lane_room(const struct lane *);
+void		 lane_prune(int64_t);
+size_t		 lane_count_closed(int64_t);
+
+/* gate.c: what kills a neighbour goes through alone */
+
+struct gate {
+	uint32_t	 out;
+	uint32_t	 suspects;
+	bool		 dying;
+};
+
+bool		 gate_open(const struct gate *);
+void		 gate_sent(struct gate *);
+void		 gate_answered(struct gate *, struct recipient *);
+bool		 gate_lost(struct gate *, struct recipient *);
+void		 gate_clear(struct recipient *);
+
+/* attempt.c: where it goes now */
+
+extern const struct link_role policyd_role;
+void		 policyd_up(struct child *, struct link *,
+		    const struct w_start_peer_ntf *);
+void		 attempt_start(void);
+void		 attempt_begin(struct recipient *);
+void		 attempt_dispatch(struct recipient *);
+void		 attempt_withdraw(struct recipient *);
+void		 attempt_pump(void);
+void		 attempt_poisoned(struct recipient *);
+uint32_t	 ask_route_explain(const struct w_route_explain_req *, void *);
+
+/* expand.c: one row becomes several */
+
+struct child_row {
+	enum target_place place;
+	char		*text;
+};
+
+struct expansion {
+	struct child_row *rows;
+	size_t		 count;
+	char		*found_under;	/* the address of members */
+	char		*account;	/* of .forward lines */
+	char		*owner;		/* new sender, or NULL */
+	bool		 replaces;	/* the old list's rows are gone */
+	struct recipients added;	/* made within the transaction */
+	uint32_t	 added_count;
+	bool		 is_loop;	/* led back to itself and nowhere else */
+	bool		 goes_on;	/* the list has more: the row stays */
+};
+
+struct expansion *expansion_new(const void *, size_t, uint32_t);
+void		 expansion_free(struct expansion *);
+int		 expansion_store(struct expansion *, const struct recipient *,
+		    uint32_t, enum stored);
+
+/* outcome.c: how it ended */
+
+enum ending_kind {
+	ENDING_DELIVERED, ENDING_RELAYED, ENDING_EXPANDED, ENDING_DUPLICATE,
+	ENDING_FAILED, ENDING_DEFERRED, ENDING_POISON, ENDING_PUT_BACK
+};
+
+struct ending {
+	TAILQ_ENTRY(ending) entry;
+	struct recipient *recipient;
+	enum ending_kind kind;
+	char		 status[12];
+	char		*text;
+	char		*where;		/* mailbox, or host of the relay */
+	int64_t		 not_before;	/* DEFERRED: or later */
+	int64_t		 next;
+	bool		 expired;
+	bool		 warn;		/* send a delay notice */
+	struct expansion *expansion;
+	enum stored	 stored;	/* what its row becomes */
+};
+TAILQ_HEAD(endings, ending);
+
+struct outcome;
+struct outcome	*outcome_new(struct message *);
+struct ending	*outcome_add(struct outcome *, struct recipient *,
+		    enum ending_kind, const char *, const char *, const char *);
+struct ending	*outcome_finish_relay(struct outcome *, const char *, int64_t);
+void		 outcome_store(struct outcome *);
+void		 outcome_one(struct recipient *, enum ending_kind,
+		    const char *, const char *, const char *);
+
+/* retry.c: pure */
+
+struct retry_facts {
+	int64_t		 now;
+	int64_t		 arrival;
+	uint32_t	 attempts;	/* with the one that just failed */
+	uint32_t	 tries;		/* the same since the clock jumped */
+	bool		 is_bounce;
+	uint32_t	 random;
+};
+
+int64_t		 retry_next(const struct settings *,
+		    const struct retry_facts *);
+bool		 retry_expired(const struct settings *,
+		    const struct retry_facts *);
+bool		 retry_warn_due(const struct settings *,
+		    const struct retry_facts *);
+
+/* bounce.c: the text of a report */
+
+struct bounce_item {
+	const char	*address;	/* final recipient */
+	const char	*orcpt;		/* "" none */
+	const char	*status;
+	const char	*text;		/* reply or reason */
+	const char	*host;		/* that said so, or "" */
+	const char	*action;	/* failed, delayed */
+	bool		 smtp;		/* text is a reply of SMTP */
+	int64_t		 until;		/* delayed: given up then */
+};
+
+struct bounce_report {
+	uint64_t	 id;		/* of the report */
+	const char	*hostname;
+	const char	*to;
+	uint64_t	 about;		/* queue id of the message */
+	const char	*envid;
+	int64_t		 arrival;
+	int64_t		 now;
+	const struct bounce_item *items;
+	size_t		 count;
+	const char	*original;	/* as much of it as there is */
+	size_t		 original_length;
+	bool		 whole;		/* return all of it */
+	bool		 delay;
+};
+
+char		*bounce_compose(const struct bounce_report *, size_t *);
+bool		 bounce_is_automatic(const char *, size_t);
+
+/* notice.c: reports as messages of our own */
+
+struct message	*notice_make(struct message *, const struct endings *, bool);
+
+/* user.c: workers that are users */
+
+struct worker;
+extern const struct link_role deliver_role;
+extern const struct link_role worker_role;
+void		 deliver_up(struct child *, struct link *,
+		    const struct w_start_peer_ntf *);
+void		 user_give(struct recipient *);
+void		 user_withdraw(struct recipient *);
+void		 worker_answered(struct worker *, struct recipient *);
+void		 worker_lost(struct worker *, struct recipient *);
+void		 user_tick(int64_t);
+void		 user_pump(void);
+size_t		 user_count(void);
+
+/* job.c: one delivery */
+
+int		 ask_job_deliver(struct link *, struct recipient *);
+void		 on_job_deliver_ans(struct link *, struct frame *, void *);
+
+/* hop.c: transactions with relay */
+
+extern const struct link_role relay_role;
+void		 relay_up(struct child *, struct link *,
+		    const struct w_start_peer_ntf *);
+void		 relay_lost(struct child *, struct link *);
+void		 hop_gather(struct message *);
+void		 hop_withdraw(struct recipient *);
+void		 hop_pump(void);
+
+/* reserve.c: whether there is room for mail */
+
+void		 reserve_start(void);
+void		 reserve_tick(int64_t);
+void		 reserve_trouble(const char *);
+bool		 reserve_takes_mail(const char **);
+
+/* idle.c: what can wait */
+
+void		 idle_start(void);
+void		 idle_tick(int64_t);
+void		 idle_busy(void);
+void		 idle_check(char *, size_t);
+
+/* control.c: the operator's socket */
+
+struct sweep;
+
+struct client {
+	TAILQ_ENTRY(client) entry;
+	struct link	*link;
+	uint32_t	 uid;
+	bool		 is_operator;	/* root, or of the operators' group */
+	int64_t		 deadline;	/* monotonic */
+	uint32_t	 question;	/* id of what is being answered, or 0 */
+	uint32_t	 explaining;	/* id of what policyd was asked, or 0 */
+	struct sweep	*sweep;		/* an action that takes some turns */
+};
+
+void		 control_listener(struct child *, int,
+		    const struct w_start_listener_ntf *);
+void		 control_tick(int64_t);
+void		 control_stop(void);
+bool		 client_owns(const struct client *, const struct message *);
+void		 client_answer(struct client *, enum imsg_type, const void *,
+		    const void *, size_t);
+void		 on_route_explain_ans(struct link *, struct frame *, void *);
+
+/* control_list.c: what is in the queue */
+
+void		 list_page(struct client *, const struct w_ctl_list_req *);
+void		 list_show(struct client *, uint64_t);
+void		 list_status(struct client *);
+bool		 list_matches(const char *, const char *);
+
+/* control_export.c: a message as one file */
+
+void		 export_read(struct client *, const struct w_ctl_read_req *);
+
+/* control_action.c: what the operator changes */
+
+void		 action_begin(struct client *,
+		    const struct w_ctl_action_req *);
+void		 action_forget(struct client *);
+
+/* purge.c: what was marked for removal goes, behind */
+
+void		 purge_start(void);
+void		 purge_wake(void);
+
+#endif

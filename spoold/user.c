@@ -1,0 +1,409 @@
+/*
+ * Workers: processes that are a user, one a user and kind, forked by deliver
+ * and given their jobs over a link of their own.
+ *
+ *   WANTED --ask--> ASKED --its link came--> READY --link closed--> WANTED
+ *      ^              |                        |
+ *      '-busy, lost---'                        '--idle too long--> (none)
+ *
+ * A worker that has nothing to do stays for a while, since a fork is dear;
+ * beyond POOL of them the one that was idle longest ends first.  One that
+ * dies is asked for again while mail waits for it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "spoold.h"
+
+#define POOL		64		/* workers that may be idle */
+#define POOL_MAX	256		/* workers in all */
+#define IDLE_TIME	(60 * SECOND)
+#define PAUSE		(1 * SECOND)	/* before a refused one is asked for */
+#define PATIENCE	(3 * HOUR)	/* with a job, before it is killed */
+#define DEATHS_MAX	2		/* in a row, having answered nothing */
+
+enum worker_state { STATE_WANTED, STATE_ASKED, STATE_READY };
+
+struct worker {
+	RB_ENTRY(worker) entry;
+	TAILQ_ENTRY(worker) hungry;	/* has mail waiting */
+	TAILQ_ENTRY(worker) idle;	/* READY and nothing to do */
+	enum worker_state state;
+	enum worker_kind kind;
+	char		*account;
+	uint64_t	 id;		/* what deliver calls it */
+	struct link	*link;		/* READY */
+	struct gate	 gate;
+	struct recipients waiting;
+	bool		 is_hungry;
+	bool		 is_idle;
+	bool		 was_killed;
+	unsigned int	 deaths;
+	int64_t		 since;		/* monotonic: idle, or last answer */
+	int64_t		 not_before;	/* monotonic: asked for again */
+};
+
+static int
+compare(struct worker *a, struct worker *b)
+{
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	return strcmp(a->account, b->account);
+}
+
+RB_HEAD(workers, worker);
+RB_GENERATE_STATIC(workers, worker, entry, compare)
+TAILQ_HEAD(worker_list, worker);
+
+static struct {
+	struct workers	 all;
+	struct worker_list hungry;
+	struct worker_list idle;	/* longest idle first */
+	size_t		 running;	/* ASKED and READY */
+	size_t		 idle_count;
+	uint64_t	 last_id;
+} users = {
+	RB_INITIALIZER(&users.all), TAILQ_HEAD_INITIALIZER(users.hungry),
+	TAILQ_HEAD_INITIALIZER(users.idle), 0, 0, 0
+};
+
+size_t
+user_count(void)
+{
+	return users.running;
+}
+
+static void
+set_hungry(struct worker *worker, bool hungry)
+{
+	if (worker->is_hungry == hungry)
+		return;
+	worker->is_hungry = hungry;
+	if (hungry)
+		TAILQ_INSERT_TAIL(&users.hungry, worker, hungry);
+	else
+		TAILQ_REMOVE(&users.hungry, worker, hungry);
+}
+
+static void
+set_idle(struct worker *worker, bool idle)
+{
+	if (worker->is_idle == idle)
+		return;
+	worker->is_idle = idle;
+	if (idle) {
+		worker->since = clock_monotonic();
+		TAILQ_INSERT_TAIL(&users.idle, worker, idle);
+		users.idle_count++;
+	} else {
+		TAILQ_REMOVE(&users.idle, worker, idle);
+		users.idle_count--;
+	}
+}
+
+/* The only assignment to state. */
+static void
+set_state(struct worker *worker, enum worker_state state)
+{
+	if (worker->state == STATE_WANTED && state != STATE_WANTED)
+		users.running++;
+	if (worker->state != STATE_WANTED && state == STATE_WANTED)
+		users.running--;
+	worker->state = state;
+}
+
+static struct worker *
+worker_get(const char *account, enum worker_kind kind)
+{
+	struct worker	 key, *worker;
+
+	key.kind = kind;
+	key.account = __DECONST(char *, account);
+	if ((worker = RB_FIND(workers, &users.all, &key)) != NULL)
+		return worker;
+	if ((worker = calloc(1, sizeof(*worker))) == NULL ||
+	    (worker->account = strdup(account)) == NULL)
+		fatal("worker");
+	worker->kind = kind;
+	TAILQ_INIT(&worker->waiting);
+	RB_INSERT(workers, &users.all, worker);
+	return worker;
+}
+
+/* Nothing waits for it and nothing is out. */
+static void
+worker_free(struct worker *worker)
+{
+	set_idle(worker, false);
+	set_hungry(worker, false);
+	set_state(worker, STATE_WANTED);
+	link_free(worker->link);
+	RB_REMOVE(workers, &users.all, worker);
+	free(worker->account);
+	free(worker);
+}
+
+/* After a change: is it idle, or of no use at all? */
+static void
+worker_settle(struct worker *worker)
+{
+	if (!TAILQ_EMPTY(&worker->waiting) || worker->gate.out > 0)
+		return;
+	set_hungry(worker, false);
+	if (worker->state == STATE_READY)
+		set_idle(worker, true);
+	else if (worker->state == STATE_WANTED)
+		worker_free(worker);
+}
+
+/* Give up on what waits for a worker that cannot be had. */
+static void
+defer_all(struct worker *worker, const char *why)
+{
+	struct recipient	*recipient;
+
+	while ((recipient = TAILQ_FIRST(&worker->waiting)) != NULL) {
+		TAILQ_REMOVE(&worker->waiting, recipient, waiting);
+		recipient->holder = NULL;
+		outcome_one(recipient, ENDING_DEFERRED, "4.3.0", why, "");
+	}
+}
+
+/* ---- starting ---- */
+
+/* Room in the pool, at the cost of an idle one. */
+static bool
+make_room(void)
+{
+	if (users.running < POOL)
+		return true;
+	if (!TAILQ_EMPTY(&users.idle)) {
+		worker_free(TAILQ_FIRST(&users.idle));
+		return true;
+	}
+	return users.running < POOL_MAX;
+}
+
+static void
+ask_user_worker(struct link *link, struct worker *worker)
+{
+	struct w_user_worker_req	 question = { .kind = worker->kind };
+
+	worker->id = question.id = ++users.last_id;
+	(void)strlcpy(question.name, worker->account, sizeof(question.name));
+	set_state(worker, STATE_ASKED);
+	worker->was_killed = false;
+	(void)link_ask(link, IMSG_USER_WORKER_REQ, &question, NULL, 0, -1,
+	    worker);
+}
+
+static void
+on_user_worker_ans(struct link *link, struct frame *frame, void *arg)
+{
+	const struct w_user_worker_ans	*answer = frame->payload;
+	struct worker			*worker = arg;
+
+	(void)link;
+	queue_wake();
+	if (answer != NULL && answer->verdict == USER_OK && frame->fd != -1) {
+		set_state(worker, STATE_READY);
+		worker->link = link_new(spoold_base(), frame->fd,
+		    &worker_role, worker);
+		frame->fd = -1;
+		worker->since = clock_monotonic();
+		worker_settle(worker);
+		return;
+	}
+	set_state(worker, STATE_WANTED);
+	worker->not_before = clock_monotonic() + PAUSE;
+	if (answer != NULL && answer->verdict == USER_NO_FORK) {
+		defer_all(worker, "no process can be started");
+		worker_settle(worker);
+	}
+}
+
+/* Its end shows on its link as well; this says why. */
+static void
+on_user_ended(struct link *link, struct frame *frame, void *arg)
+{
+	(void)link;
+	(void)frame;
+	(void)arg;
+}
+
+static const struct link_handler handlers[] = {
+	{ IMSG_USER_WORKER_ANS,	on_user_worker_ans },
+	{ IMSG_USER_ENDED_NTF,	on_user_ended },
+	{ IMSG_NONE,		NULL }
+};
+
+const struct link_role deliver_role = {
+	.self = PROC_SPOOLD, .peer = PROC_DELIVER, .handlers = handlers,
+	.closed = child_link_closed
+};
+
+void
+deliver_up(struct child *child, struct link *link,
+    const struct w_start_peer_ntf *start)
+{
+	(void)child;
+	(void)link;
+	(void)start;
+	queue_wake();
+}
+
+/* ---- jobs ---- */
+
+/* ROUTED: it waits for its user's worker. */
+void
+user_give(struct recipient *recipient)
+{
+	struct worker	*worker;
+
+	worker = worker_get(recipient->route->account,
+	    recipient->route->worker);
+	set_idle(worker, false);
+	recipient->holder = worker;
+	TAILQ_INSERT_TAIL(&worker->waiting, recipient, waiting);
+	set_hungry(worker, true);
+	queue_wake();
+}
+
+/* It no longer waits; it must not be out. */
+void
+user_withdraw(struct recipient *recipient)
+{
+	struct worker	*worker = recipient->holder;
+
+	TAILQ_REMOVE(&worker->waiting, recipient, waiting);
+	recipient->holder = NULL;
+	worker_settle(worker);
+}
+
+/* The worker has answered. */
+void
+worker_answered(struct worker *worker, struct recipient *recipient)
+{
+	gate_answered(&worker->gate, recipient);
+	recipient->holder = NULL;
+	worker->deaths = 0;
+	worker->since = clock_monotonic();
+	worker_settle(worker);
+	queue_wake();
+}
+
+/* The worker died with this out: the next one gets it, alone. */
+void
+worker_lost(struct worker *worker, struct recipient *recipient)
+{
+	if (gate_lost(&worker->gate, recipient)) {
+		recipient->holder = NULL;
+		attempt_poisoned(recipient);
+		return;
+	}
+	recipient_set(recipient, RECIPIENT_ROUTED);
+	TAILQ_INSERT_HEAD(&worker->waiting, recipient, waiting);
+	set_hungry(worker, true);
+}
+
+static void
+on_worker_closed(struct link *link, const char *why, void *arg)
+{
+	struct worker	*worker = arg;
+
+	(void)link;
+	(void)why;
+	worker->link = NULL;
+	set_idle(worker, false);
+	set_state(worker, STATE_WANTED);
+	if (!TAILQ_EMPTY(&worker->waiting) &&
+	    ++worker->deaths >= DEATHS_MAX) {
+		worker->deaths = 0;
+		defer_all(worker, worker->was_killed ?
+		    "its process took too long and was killed" :
+		    "its process dies at once");
+	}
+	worker_settle(worker);
+	queue_wake();
+}
+
+static const struct link_handler worker_handlers[] = {
+	{ IMSG_JOB_DELIVER_ANS,	on_job_deliver_ans },
+	{ IMSG_NONE,		NULL }
+};
+
+const struct link_role worker_role = {
+	.self = PROC_SPOOLD, .peer = PROC_WORKER,
+	.handlers = worker_handlers, .closed = on_worker_closed
+};
+
+/* Give a worker as many jobs as it may have. */
+static void
+feed(struct worker *worker)
+{
+	struct recipient	*recipient;
+
+	while ((recipient = TAILQ_FIRST(&worker->waiting)) != NULL &&
+	    link_credit(worker->link, IMSG_JOB_DELIVER_REQ) > 0 &&
+	    gate_open(&worker->gate)) {
+		TAILQ_REMOVE(&worker->waiting, recipient, waiting);
+		if (ask_job_deliver(worker->link, recipient) == -1) {
+			recipient->holder = NULL;
+			outcome_one(recipient, ENDING_DEFERRED, "4.3.0",
+			    "its body cannot be read", "");
+			continue;
+		}
+		gate_sent(&worker->gate);
+	}
+	if (TAILQ_EMPTY(&worker->waiting))
+		worker_settle(worker);
+}
+
+/* Feed the workers there are, and ask for those there are not. */
+void
+user_pump(void)
+{
+	struct link	*deliver = child_link(PROC_DELIVER, 0);
+	struct worker	*worker, *next;
+	int64_t		 now;
+
+	if (TAILQ_EMPTY(&users.hungry) || !queue_may_try())
+		return;
+	now = clock_monotonic();
+	TAILQ_FOREACH_SAFE(worker, &users.hungry, hungry, next) {
+		if (worker->state == STATE_READY)
+			feed(worker);
+		else if (worker->state == STATE_WANTED && deliver != NULL &&
+		    worker->not_before <= now &&
+		    link_credit(deliver, IMSG_USER_WORKER_REQ) > 0 &&
+		    make_room())
+			ask_user_worker(deliver, worker);
+	}
+}
+
+/* Let go of the idle, and of those that hang. */
+void
+user_tick(int64_t monotonic)
+{
+	struct link		*deliver = child_link(PROC_DELIVER, 0);
+	struct w_user_kill_ntf	 kill_ntf;
+	struct worker		*worker;
+
+	while ((worker = TAILQ_FIRST(&users.idle)) != NULL &&
+	    (monotonic - worker->since > IDLE_TIME ||
+	    users.idle_count > POOL))
+		worker_free(worker);
+	RB_FOREACH(worker, workers, &users.all) {
+		if (worker->gate.out == 0 || worker->was_killed ||
+		    monotonic - worker->since < PATIENCE || deliver == NULL)
+			continue;
+		worker->was_killed = true;
+		kill_ntf.id = worker->id;
+		link_tell(deliver, IMSG_USER_KILL_NTF, &kill_ntf, NULL, 0,
+		    -1);
+	}
+	if (!TAILQ_EMPTY(&users.hungry))
+		queue_wake();
+}
