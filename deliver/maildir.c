@@ -23,7 +23,7 @@ void
 maildir_name(const struct job *job, const char *hostname, pid_t pid,
     char *name, size_t size)
 {
-	char	 id[QUEUEID_LENGTH + 1], process[16] = "", *p;
+	char	 id[QUEUEID_LENGTH + 1], process[16] = "";
 	size_t	 used;
 
 	if (pid != 0)
@@ -32,15 +32,16 @@ maildir_name(const struct job *job, const char *hostname, pid_t pid,
 	    (long long)(job->request.arrival / SECOND),
 	    queueid_print(job->request.id, id), job->request.recipient,
 	    process);
-	/* These would make folders and flags of a host's name. */
-	for (p = name + used; *hostname != '\0' &&
-	    (size_t)(p - name) + 5 < size; hostname++) {
-		if (strchr("/:,", *hostname) == NULL)
-			*p++ = *hostname;
-		else
-			p += sprintf(p, "\\%03o", (unsigned char)*hostname);
+	/* Some octets would make folders and flags of a host's name. */
+	for (; *hostname != '\0' && used + 5 < size; hostname++) {
+		if (strchr("/:,", *hostname) == NULL) {
+			name[used++] = *hostname;
+			continue;
+		}
+		used += (size_t)snprintf(name + used, size - used, "\\%03o",
+		    (unsigned char)*hostname);
 	}
-	*p = '\0';
+	name[used] = '\0';
 }
 
 void

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "deliver.h"
@@ -25,6 +26,7 @@ struct submission {
 	char	 reply[1024];		/* its last line */
 	FILE	*refusals;		/* a line a recipient */
 	bool	 refused;		/* there are some */
+	bool	 taken;			/* for one recipient at least */
 };
 
 /* ---- the conversation ---- */
@@ -68,9 +70,9 @@ mail(struct submission *sub, const char *sender)
 	    drop->envid[0] != '\0' ? " ENVID=" : "", drop->envid);
 }
 
-/* Send the message from where it begins, dots stuffed, and the last dot. */
+/* Send the message from where it begins, dots stuffed, last line ended. */
 static int
-send_message(struct submission *sub)
+copy_message(struct submission *sub)
 {
 	int	 c, before = '\n';
 
@@ -82,11 +84,9 @@ send_message(struct submission *sub)
 		putc(c, sub->out);
 		before = c;
 	}
-	if (ferror(sub->message))
-		return -1;
 	if (before != '\n')
 		fputs("\r\n", sub->out);
-	return command(sub, ".");
+	return ferror(sub->message) ? -1 : 0;
 }
 
 static void
@@ -152,22 +152,49 @@ submit_group(struct submission *sub, size_t *first)
 	}
 	if (command(sub, "DATA") != 354)
 		return -1;
-	code = send_message(sub);
+	code = copy_message(sub) == 0 ? command(sub, ".") : -1;
 	if (code / 100 == 5)
 		note_refusals(sub, *first, end);
 	else if (code / 100 != 2)
 		return -1;
+	else
+		sub->taken = true;
 	*first = end;
 	return 0;
 }
 
 /* ---- what was refused, and what must wait ---- */
 
-/* Tell the sender who will not get it.  -1 if that cannot be done now. */
+/* The report: who will not get it and why, then the message itself. */
+static int
+send_report(struct submission *sub, const char *refusals)
+{
+	char	 boundary[64];
+
+	/* A message cannot hold what is made after it. */
+	snprintf(boundary, sizeof(boundary), "=_%ld_%lld", (long)getpid(),
+	    (long long)time(NULL));
+	fprintf(sub->out, "From: Mail Delivery System <MAILER-DAEMON>\r\n"
+	    "To: <%s>\r\nSubject: Undelivered mail returned to sender\r\n"
+	    "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+	    "Content-Type: multipart/mixed; boundary=\"%s\"\r\n\r\n"
+	    "--%s\r\n\r\n", sub->drop->sender, boundary, boundary);
+	fprintf(sub->out, "Your message waited for the mail system to come "
+	    "up.  When it did, it refused\r\nthese recipients:\r\n\r\n%s"
+	    "\r\n--%s\r\nContent-Type: message/rfc822\r\n\r\n", refusals,
+	    boundary);
+	if (copy_message(sub) == -1)
+		return -1;
+	return command(sub, "\r\n--%s--\r\n.", boundary);
+}
+
+/*
+ * Tell the sender.  0 if that is done, 1 if it cannot be, -1 if it cannot be
+ * now.
+ */
 static int
 report_refusals(struct submission *sub, const char *refusals)
 {
-	char	 line[1024];
 	int	 code;
 
 	if (sub->drop->sender[0] == '\0')
@@ -177,22 +204,9 @@ report_refusals(struct submission *sub, const char *refusals)
 	if (code / 100 == 2)
 		code = command(sub, "RCPT TO:<%s> NOTIFY=NEVER",
 		    sub->drop->sender);
-	if (code / 100 != 2)
-		return code / 100 == 5 ? 1 : -1;
-	if (command(sub, "DATA") != 354 ||
-	    fseek(sub->message, sub->body, SEEK_SET) == -1)
-		return -1;
-	fprintf(sub->out, "From: Mail Delivery System <MAILER-DAEMON>\r\n"
-	    "To: <%s>\r\nSubject: Mail could not be submitted\r\n"
-	    "Auto-Submitted: auto-replied\r\n\r\n"
-	    "Your message waited for the mail system to come up.  When it "
-	    "did, it refused\r\nthese recipients:\r\n\r\n%s\r\n"
-	    "The header of your message:\r\n\r\n", sub->drop->sender,
-	    refusals);
-	while (fgets(line, sizeof(line), sub->message) != NULL &&
-	    line[0] != '\r' && line[0] != '\n')
-		fprintf(sub->out, "    %s", line);
-	return command(sub, "\r\n.") / 100 == 2 ? 0 : -1;
+	if (code / 100 == 2 && (code = command(sub, "DATA")) == 354)
+		code = send_report(sub, refusals);
+	return code / 100 == 2 ? 0 : code / 100 == 5 ? 1 : -1;
 }
 
 /* Put the recipients from first on into a file of their own. */
@@ -228,7 +242,7 @@ submit(struct submission *sub, const char *directory, char **refusals)
 		return SUBMIT_LATER;
 	while (first < sub->drop->count)
 		if (submit_group(sub, &first) == -1) {
-			if (first == 0 || put_back(sub, first,
+			if (!sub->taken || put_back(sub, first,
 			    directory) == -1)
 				return SUBMIT_LATER;
 			break;
@@ -237,7 +251,7 @@ submit(struct submission *sub, const char *directory, char **refusals)
 		return SUBMIT_TAKEN;
 	fflush(sub->refusals);
 	result = report_refusals(sub, *refusals);
-	if (result == -1 && first == 0)
+	if (result == -1 && !sub->taken)
 		return SUBMIT_LATER;
 	return result == 0 ? SUBMIT_TAKEN : SUBMIT_REFUSED;
 }

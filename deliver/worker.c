@@ -205,7 +205,8 @@ gather(const struct worker *worker, struct job **jobs)
 		if (link_read_blocking(worker->link, PROC_WORKER, PROC_SPOOLD,
 		    &frame, -1, &why) == -1)
 			break;
-		jobs[count] = job_take(&frame);
+		jobs[count] = frame.type == IMSG_JOB_DELIVER_REQ ?
+		    job_take(&frame) : NULL;
 		if (frame.fd != -1)
 			close(frame.fd);
 		if (jobs[count] == NULL)
