@@ -546,16 +546,16 @@ turn_away(struct session *session, enum reply reply)
 	session_run(session);
 }
 
-/* Microseconds with room for 64 workers: unique, and in order of time. */
+/* Microseconds with room for 256 workers: unique, and in order of time. */
 static uint64_t
 next_id(void)
 {
-	uint64_t id = (uint64_t)clock_now() << 6;
+	uint64_t id = (uint64_t)clock_now() << 8;
 
 	if (id <= sessions.last_id)
-		id = sessions.last_id + (1 << 6);
+		id = sessions.last_id + (1 << 8);
 	sessions.last_id = id;
-	return id | (sessions.instance & 63);
+	return id | (sessions.instance & 255);
 }
 
 /* Who the client is, as far as the connection says. */
