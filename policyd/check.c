@@ -409,6 +409,7 @@ check(struct conf *conf)
 	int wrong = conf->wrong;
 
 	files_complain_to(conf);
+	tables_forgive();
 	/* The lines are compiled again, with complaints, one table at a time. */
 	conf->errors = NULL;
 	tables_load(settings);

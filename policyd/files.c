@@ -139,6 +139,15 @@ fail(struct file *file, const char *format, ...)
 	file->state = FIND_FAILED;
 }
 
+/* The file's mistakes have been told; it is not used. */
+static void
+spoil(struct file *file)
+{
+	if (files.complaints == NULL)
+		fail(file, "%s has mistakes and is not used", file->path);
+	file->state = FIND_FAILED;
+}
+
 /* A mistake in an alias file or list. */
 static void
 complain(void *arg, int line, int column, const char *what)
@@ -186,7 +195,7 @@ parse_table(struct file *file, const char *text, size_t length)
 	}
 	free(said);
 	if (file->conf->wrong > 0)
-		fail(file, "%s has mistakes and is not used", file->path);
+		spoil(file);
 }
 
 static void
@@ -204,8 +213,7 @@ parse(struct file *file, const char *text, size_t length)
 	case FILE_LIST:
 		if (alias_list_parse(text, length, complain, file,
 		    &file->list) > 0)
-			fail(file, "%s has mistakes and is not used",
-			    file->path);
+			spoil(file);
 		break;
 	}
 	if (file->state == FIND_HIT) {
@@ -278,7 +286,8 @@ files_get(const char *path, enum file_type type, const struct file **result)
 		if (has_changed(file))
 			read_file(file);
 	}
-	files.failure = file->failure;
+	files.failure = file->failure != NULL ? file->failure :
+	    "a file has mistakes";
 	*result = file;
 	return file->state;
 }

@@ -41,7 +41,10 @@ check_left(struct conf *conf, const struct conf_route *route,
 	return -1;
 }
 
-/* Parse one target, and hold its address to the grammar. */
+/*
+ * Parse one target, whose form the parser of the configuration has checked,
+ * and hold its address to the grammar.
+ */
 static int
 compile_target(struct conf *conf, const struct conf_word *word,
     struct target *target)
@@ -49,10 +52,8 @@ compile_target(struct conf *conf, const struct conf_word *word,
 	struct address address;
 	const char *why;
 
-	if (target_parse(word->text, target, &why) == -1) {
-		conf_wrong(conf, &word->place, "%s: %s", word->text, why);
+	if (target_parse(word->text, target, &why) == -1)
 		return -1;
-	}
 	if ((target->kind == TARGET_ADDRESS &&
 	    address_parse(target->text, &address) != ADDRESS_OK) ||
 	    (target->kind == TARGET_DOMAIN && !is_domain(target->text + 1))) {

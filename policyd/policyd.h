@@ -254,9 +254,51 @@ void	walk_return(struct walk *, const struct walk_mark *);
 bool	walk_has_name(const struct walk *, const char *);
 
 /*
+ * The steps of a walk, for the files that make it up.  Each goes one step and
+ * says where to go next; NEXT_DONE: the decision is made.
+ */
+enum next { NEXT_DONE, NEXT_ADDRESS, NEXT_NAME, NEXT_MEMBERS };
+
+/* A user part with and without its extension. */
+struct variants {
+	char	full[ADDRESS_LOCAL_MAX + 1];
+	char	base[ADDRESS_LOCAL_MAX + 1];
+	char	extension[ADDRESS_LOCAL_MAX + 1];
+	bool	two;			/* base differs from full */
+};
+
+void	walk_split(const struct walk *, const char *, struct variants *);
+
+/*
+ * The path: is an address (or a name) on it; put one there.  Returns 0, or
+ * -1 with the decision filled if it has become too long.
+ */
+bool	walk_on_path(const struct walk *, const char *, bool);
+int	walk_push(struct walk *, const char *, bool, struct decision *);
+
+/* walk_address.c */
+
+/*
+ * Go where the line of this left side leads, if there is one.
+ */
+enum find	walk_try_left(struct walk *, const char *, struct decision *);
+enum next	walk_at_address(struct walk *, struct decision *);
+
+/*
  * The class of a domain, by the tables of this walk.
  */
 enum domain_class walk_class(struct walk *, const char *);
+
+/* walk_name.c */
+
+enum next	walk_at_name(struct walk *, struct decision *);
+
+/*
+ * The account of a user part, by the default local mailer or by a [pipe].
+ * again: the name was on the path, so that it must be an account.
+ */
+enum next	walk_at_account(struct walk *, const struct variants *, bool,
+		    const struct conf_section *, struct decision *);
 
 /* members.c: the targets of a line or alias, laid out flat */
 
@@ -397,6 +439,11 @@ void			cache_only(uid_t);
  * outlive them.
  */
 void		tables_load(const struct settings *);
+
+/*
+ * For -n: a file that cannot be used has been complained of and is empty.
+ */
+void		tables_forgive(void);
 
 /*
  * Another question begins: what has changed may be read again.

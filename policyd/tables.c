@@ -23,6 +23,7 @@ static struct {
 	const struct settings *settings;
 	struct table	*all;
 	size_t		 count;
+	bool		 forgiving;	/* -n */
 	char		 failure[512];
 } tables;
 
@@ -64,6 +65,12 @@ tables_load(const struct settings *settings)
 }
 
 void
+tables_forgive(void)
+{
+	tables.forgiving = true;
+}
+
+void
 tables_tick(void)
 {
 	files_tick();
@@ -81,7 +88,7 @@ find_table(const char *name, const struct table **table)
 			*table = &tables.all[i];
 			return FIND_HIT;
 		}
-	if (*name == '\0')
+	if (*name == '\0' || tables.forgiving)
 		return FIND_NONE;
 	(void)snprintf(tables.failure, sizeof(tables.failure),
 	    "there is no [route \"%s\"]", name);
@@ -124,7 +131,10 @@ table_line(void *context, const char *name, const char *left,
 	if ((*line = lines_find(table->lines, left)) != NULL)
 		return FIND_HIT;
 	for (i = 0; i < table->file_count; i++) {
-		if ((lines = included_lines(table->files[i])) == NULL)
+		lines = included_lines(table->files[i]);
+		if (lines == NULL && tables.forgiving)
+			continue;
+		if (lines == NULL)
 			return FIND_FAILED;
 		if ((*line = lines_find(lines, left)) != NULL)
 			return FIND_HIT;
@@ -146,7 +156,10 @@ table_domain(void *context, const char *name, const char *domain)
 	if (lines_name_domain(table->lines, domain))
 		return FIND_HIT;
 	for (i = 0; i < table->file_count; i++) {
-		if ((lines = included_lines(table->files[i])) == NULL)
+		lines = included_lines(table->files[i]);
+		if (lines == NULL && tables.forgiving)
+			continue;
+		if (lines == NULL)
 			return FIND_FAILED;
 		if (lines_name_domain(lines, domain))
 			return FIND_HIT;
@@ -166,6 +179,8 @@ find_alias(void *context, const char *name, const struct alias **alias)
 	if (path == NULL)
 		return FIND_NONE;
 	found = files_get(path, FILE_ALIASES, &file);
+	if (found == FIND_FAILED && tables.forgiving)
+		return FIND_NONE;
 	if (found == FIND_FAILED)
 		strlcpy(tables.failure, files_failure(),
 		    sizeof(tables.failure));
