@@ -57,27 +57,60 @@ check_loggers(struct conf *conf)
 			    "has no file; write file = /path", section->name);
 }
 
-/* The directory of a log file is there. */
+/* Could the file be made: is the directory nearest to it ours to write? */
+static int
+check_can_make(const char *file)
+{
+	char path[WIRE_PATH], *slash;
+	struct stat st;
+
+	strlcpy(path, file, sizeof(path));
+	do {
+		if ((slash = strrchr(path, '/')) == NULL)
+			return -1;
+		slash[slash == path] = '\0';
+		if (stat(path, &st) == 0) {
+			errno = ENOTDIR;
+			return S_ISDIR(st.st_mode) ?
+			    access(path, W_OK | X_OK) : -1;
+		}
+	} while (errno == ENOENT && slash > path);
+	return -1;
+}
+
 static void
 check_log_files(struct conf *conf)
 {
 	struct conf_section *section;
 	struct conf_setting *setting;
-	char path[WIRE_PATH], *slash;
-	struct stat st;
 
 	for (section = conf_section(conf, "logfile", NULL); section != NULL;
 	    section = conf_next(section)) {
 		setting = conf_setting(section, "file");
-		if (setting == NULL)
-			continue;
-		strlcpy(path, setting->words[0].text, sizeof(path));
-		if ((slash = strrchr(path, '/')) != NULL && slash > path)
-			*slash = '\0';
-		if (strchr(path, '%') == NULL && (stat(path, &st) == -1 ||
-		    access(path, W_OK | X_OK) == -1))
-			conf_lacking(conf, &setting->words[0].place, "the "
-			    "directory %s: %s", path, strerror(errno));
+		if (setting != NULL &&
+		    check_can_make(setting->words[0].text) == -1)
+			conf_lacking(conf, &setting->words[0].place,
+			    "%s cannot be made: %s", setting->words[0].text,
+			    strerror(errno));
+	}
+}
+
+/* What the directories of the suite need, when we may not make all. */
+static void
+check_directories(const struct settings *settings)
+{
+	struct conf *conf = settings->conf;
+	struct conf_place place;
+
+	if (check_can_make(settings->spool_directory) == -1) {
+		place = settings_place(conf, "core", "spool-directory");
+		conf_lacking(conf, &place, "the spool-directory %s cannot be "
+		    "made: %s", settings->spool_directory, strerror(errno));
+	}
+	if (check_can_make(settings->submit_socket) == -1) {
+		place = settings_place(conf, "core", "run-directory");
+		conf_lacking(conf, &place, "the run-directory %s: %s",
+		    settings->run_directory, strerror(errno));
 	}
 }
 
@@ -164,6 +197,7 @@ check_all(struct settings *settings, const struct options *options)
 	if (options->check) {
 		check_left_sides(conf);
 		check_log_files(conf);
+		check_directories(settings);
 		check_listeners(settings, options);
 	}
 	if (conf->wrong > 0)

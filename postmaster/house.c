@@ -18,9 +18,8 @@
 
 static int spool = -1;		/* the directory; bears the lock */
 
-/* Make the directories above the last component. */
-static int
-make_parents(const char *path)
+int
+house_make_parents(const char *path)
 {
 	char part[PATH_MAX], *slash;
 
@@ -95,7 +94,7 @@ take_directory(const char *path, uid_t uid, gid_t gid, mode_t mode)
 	int fd = -1;
 
 	errno = 0;
-	if (make_parents(path) == 0 &&
+	if (house_make_parents(path) == 0 &&
 	    (mkdir(path, 0700) == 0 || errno == EEXIST) &&
 	    (fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
 	    O_CLOEXEC)) != -1 && settle(fd, path, uid, gid, mode) == 0)
@@ -128,7 +127,7 @@ write_pid(const char *path)
 
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	unlink(temporary);
-	if (make_parents(path) == -1 || (fd = open(temporary, O_WRONLY |
+	if (house_make_parents(path) == -1 || (fd = open(temporary, O_WRONLY |
 	    O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644)) == -1)
 		goto fail;
 	if ((out = fdopen(fd, "w")) == NULL) {

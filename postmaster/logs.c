@@ -92,6 +92,8 @@ open_file(const char *path)
 	struct stat st;
 	int fd;
 
+	if (house_make_parents(path) == -1)
+		return -1;
 	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW |
 	    O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0640);
 	if (fd == -1)

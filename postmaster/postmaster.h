@@ -208,6 +208,11 @@ void	holder_name(const struct sockaddr *, char *, size_t);
 int	house_enter(const struct settings *, const struct options *);
 void	house_leave(const struct settings *);
 
+/*
+ * Make the directories above the last component of a path.
+ */
+int	house_make_parents(const char *);
+
 /* logs.c: the descriptors of logs */
 
 /*

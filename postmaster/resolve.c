@@ -21,6 +21,7 @@
 
 #define TIME_LIMIT	(10 * SECOND)
 #define ANSWERS_MAX	256
+#define NOBODY		65534	/* while the account is missing */
 
 /* In the child: write an answer, or what went wrong. */
 static void
@@ -119,6 +120,8 @@ resolve(const struct question *questions, size_t count,
 	}
 	if (pid == 0) {
 		signal(SIGPIPE, SIG_DFL);
+		if (identity.uid == 0)
+			identity = (struct identity){ NOBODY, NOBODY };
 		if (!rootless && jail_become("", identity.uid, identity.gid,
 		    false) == -1)
 			_exit(1);
