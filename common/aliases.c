@@ -176,10 +176,11 @@ static int
 copy_member(struct reader *reader, char *to)
 {
 	const char *start = to;
-	bool program = *reader->at == '|';
+	bool program;
 	int depth = 0;
 
 	while (reader->at < reader->end) {
+		program = to > start && *start == '|';
 		if (*reader->at == '"') {
 			if (copy_quoted(reader, &to) == -1)
 				return -1;
@@ -191,6 +192,10 @@ copy_member(struct reader *reader, char *to)
 		    (to == start || is_blank(to[-1]) || to[-1] == '>')) {
 			if (skip_comment(reader) == -1)
 				return -1;
+			continue;
+		}
+		if (to == start && is_blank(*reader->at)) {
+			reader->at++;
 			continue;
 		}
 		if (*reader->at == '\\' && reader->at + 1 < reader->end)

@@ -1,0 +1,813 @@
+/* links: policyd/walk.c policyd/walk_address.c policyd/walk_name.c
+ * policyd/members.c policyd/decide.c policyd/route.c policyd/judge.c
+ * policyd/explain.c policyd/lines.c policyd/settings.c common/conf.c
+ * common/conf_keyword.c common/conf_lex.c common/conf_parse.c
+ * common/conf_value.c common/conf_print.c common/target.c common/address.c
+ * common/aliases.c common/log.c common/queueid.c common/clock.c */
+/*
+ * Routes: the order of look-up, names, aliases, lists, loops, system
+ * accounts and who may relay, over a world made of text.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <cmocka.h>
+
+#include "policyd/policyd.h"
+
+#define TABLES_MAX	8
+
+static const char configuration[] =
+    "[core]\n"
+    "hostname = mx.home.test\n"
+    "mail-name = home.test\n"
+    "local-domains = home.test, mx.home.test, localhost, [127.0.0.1]\n"
+    "local-mailer = maildir\n"
+    "alias-file = /etc/aliases\n"
+    "[pipe \"procmail\"]\n"
+    "exec = /usr/bin/procmail -t\n"
+    "max_rcpt_to = 16\n"
+    "[pipe \"lists\"]\n"
+    "exec = /usr/bin/lists\n"
+    "user = lister\n"
+    "[relay \"hub\"]\n"
+    "address = 10.0.0.1\n"
+    "[smtpd \"inside\"]\n"
+    "routing-table = inside\n"
+    "local-rcpt-to = yes\n"
+    "[smtpd \"broken\"]\n"
+    "routing-table = nowhere\n"
+    "[smtpd \"outside\"]\n"
+    "[route \"inside\"]\n"
+    "bob@home.test          jane\n"
+    "jane@                  bob\n"
+    "@home.test             reject(550 inside)\n"
+    "[route]\n"
+    "joe.doe@shop.test      joe\n"
+    "list+x@shop.test       joe\n"
+    "list@shop.test         jane\n"
+    "info@                  jane\n"
+    "sales+eu@              bob\n"
+    "@shop.test             @home.test\n"
+    "@hub.test              hub\n"
+    "@host.test             mail.far.test\n"
+    "@by-mx.test            relay()\n"
+    "@lmtp.test             lmtp(127.0.0.1:24)\n"
+    "@virtual.test          local()\n"
+    "only@listed.test       joe\n"
+    "many@listed.test       joe, jane, far@away.test\n"
+    "half@listed.test       joe, nobody-here\n"
+    "no@listed.test         reject(550 5.7.1 Go away)\n"
+    "later@listed.test      reject(451 come back)\n"
+    "none@listed.test       reject()\n"
+    "sink@listed.test       discard()\n"
+    "box@listed.test        maildir(/srv/box)\n"
+    "run@listed.test        pipe(/bin/cat >/dev/null)\n"
+    "one@listed.test        lists\n"
+    "proc@listed.test       local(jane)\n"
+    "joe@proc.test          procmail\n"
+    "ghost@proc.test        procmail\n"
+    "a@loop.test            b@loop.test\n"
+    "b@loop.test            a@loop.test\n"
+    "c@loop.test            joe, d@loop.test\n"
+    "d@loop.test            c@loop.test\n"
+    "keep                   keep, jane@away.test\n"
+    "lost                   lost\n"
+    "deep@listed.test       many@listed.test, jane\n"
+    "joe%away.test@listed.test  joe\n"
+    "@                      relay()\n";
+
+static const char alias_text[] =
+    "postmaster: root\n"
+    "root: jane\n"
+    "staff: joe, jane, ext@away.test\n"
+    "news: :include:/lists/news\n"
+    "gone: :include:/lists/gone\n"
+    "wild: :include:/lists/wild\n"
+    "solo: joe\n"
+    "nobody-solo: no-such\n"
+    "dotted: joe.doe\n"
+    "filter: \"|/usr/bin/filter -a, b\"\n"
+    "archive: /var/archive, joe\n"
+    "cafe: joe@home.test\n"
+    "owner-cafe: jane\n"
+    "ring: ring2\n"
+    "ring2: ring\n"
+    "self: self, bob@away.test\n"
+    "keeper: keeper, jane\n"
+    "hostmaster: daemon\n"
+    "quiet: \\joe\n"
+    "bad: two words\n"
+    "copied: keeper\n";
+
+static const struct {
+	const char	*name;
+	uid_t		 uid;
+} accounts[] = {
+	{ "root", 0 }, { "daemon", 1 }, { "mail", 8 }, { "nobody", 65534 },
+	{ "joe", 1000 }, { "jane", 1001 }, { "bob", 1002 },
+	{ "keep", 1003 }, { "keeper", 1004 }, { "joe.doe", 1005 },
+	{ "lister", 1006 }, { "a+b", 1007 }
+};
+
+static struct {
+	struct conf	*conf;
+	struct settings	*settings;
+	struct aliases	*aliases;
+	struct alias_list news, wild;
+	struct {
+		const char	*name;
+		struct lines	*lines;
+	} tables[TABLES_MAX];
+	size_t		 count;
+} fake;
+
+static struct lines *
+find_table(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < fake.count; i++)
+		if (strcmp(fake.tables[i].name, name) == 0)
+			return fake.tables[i].lines;
+	return NULL;
+}
+
+static enum find
+fake_line(void *context, const char *table, const char *left,
+    const struct line **line)
+{
+	struct lines *lines = find_table(table);
+
+	(void)context;
+	if (lines == NULL)
+		return FIND_FAILED;
+	*line = lines_find(lines, left);
+	return *line != NULL ? FIND_HIT : FIND_NONE;
+}
+
+static enum find
+fake_domain(void *context, const char *table, const char *domain)
+{
+	struct lines *lines = find_table(table);
+
+	(void)context;
+	if (lines == NULL)
+		return FIND_FAILED;
+	return lines_name_domain(lines, domain) ? FIND_HIT : FIND_NONE;
+}
+
+static enum find
+fake_alias(void *context, const char *name, const struct alias **alias)
+{
+	(void)context;
+	*alias = aliases_find(fake.aliases, name);
+	return *alias != NULL ? FIND_HIT : FIND_NONE;
+}
+
+static enum find
+fake_include(void *context, const char *path, const struct alias_list **list)
+{
+	(void)context;
+	if (strcmp(path, "/lists/gone") == 0)
+		return FIND_NONE;
+	*list = strcmp(path, "/lists/wild") == 0 ? &fake.wild : &fake.news;
+	return FIND_HIT;
+}
+
+static enum account_result
+fake_account(void *context, const char *name, struct who *who)
+{
+	size_t i;
+
+	(void)context;
+	if (strcmp(name, "unsure") == 0)
+		return ACCOUNT_FAILED;
+	for (i = 0; i < sizeof(accounts) / sizeof(accounts[0]); i++)
+		if (strcmp(accounts[i].name, name) == 0) {
+			memset(who, 0, sizeof(*who));
+			strcpy(who->name, name);
+			who->uid = accounts[i].uid;
+			return ACCOUNT_YES;
+		}
+	return ACCOUNT_NO;
+}
+
+static const char *
+fake_failure(void *context)
+{
+	(void)context;
+	return "it does not answer";
+}
+
+static const struct world world = {
+	.line = fake_line, .domain = fake_domain, .alias = fake_alias,
+	.include = fake_include, .account = fake_account,
+	.failure = fake_failure
+};
+
+static int
+make_world(void **state)
+{
+	static const char news[] = "joe@home.test\nann@away.test, jane\n";
+	static const char wild[] = "joe\n|/bin/sh\n";
+	const struct conf_section *section;
+
+	(void)state;
+	fake.conf = conf_parse("cf", configuration, strlen(configuration),
+	    stderr);
+	assert_int_equal(fake.conf->wrong, 0);
+	fake.settings = settings_new(fake.conf, NULL);
+	for (section = conf_section(fake.conf, "route", NULL);
+	    section != NULL; section = conf_next(section)) {
+		fake.tables[fake.count].name = section->name;
+		fake.tables[fake.count++].lines = lines_compile(fake.conf,
+		    section, true);
+	}
+	assert_int_equal(fake.conf->wrong, 0);
+	fake.aliases = aliases_parse(alias_text, strlen(alias_text), NULL,
+	    NULL);
+	assert_int_equal(fake.aliases->wrong, 1);
+	assert_int_equal(alias_list_parse(news, strlen(news), NULL, NULL,
+	    &fake.news), 0);
+	assert_int_equal(alias_list_parse(wild, strlen(wild), NULL, NULL,
+	    &fake.wild), 0);
+	return 0;
+}
+
+static int
+drop_world(void **state)
+{
+	(void)state;
+	while (fake.count > 0)
+		lines_free(fake.tables[--fake.count].lines);
+	settings_free(fake.settings);
+	conf_free(fake.conf);
+	aliases_free(fake.aliases);
+	alias_list_free(&fake.news);
+	alias_list_free(&fake.wild);
+	return 0;
+}
+
+/* ---- ROUTE ---- */
+
+/* Print a list as "R:joe M:|x". */
+static void
+print_targets(const struct route_targets *targets, FILE *out)
+{
+	const char *at = targets->octets, *text;
+	struct w_target head;
+	uint32_t i;
+
+	for (i = 0; i < targets->count; i++) {
+		memcpy(&head, at, sizeof(head));
+		text = at + sizeof(head);
+		assert_int_equal(strlen(text) + 1, head.length);
+		fprintf(out, " %c:%s", head.kind == TARGET_ROUTED ? 'R' : 'M',
+		    text);
+		at = text + head.length;
+	}
+	assert_int_equal(at - targets->octets, targets->length);
+	if (targets->more)
+		fprintf(out, " ...");
+}
+
+static void
+print_decision(const struct decision *d, const struct route_targets *targets,
+    FILE *out)
+{
+	switch (d->kind) {
+	case ROUTE_LOCAL:
+		fprintf(out, "local %s%s%s%s", d->account,
+		    *d->extension != '\0' ? " ext " : "", d->extension,
+		    d->worker == WORKER_MBOX ? " mbox" : "");
+		break;
+	case ROUTE_MAILER:
+		assert_int_equal(d->mailer, target_number(d->text));
+		/* FALLTHROUGH */
+	case ROUTE_TEXT:
+		fprintf(out, "%s %s as %s x%u",
+		    d->kind == ROUTE_TEXT ? "text" : "mailer", d->text,
+		    d->account, (unsigned int)d->max_recipients);
+		break;
+	case ROUTE_RELAY:
+		fprintf(out, "relay %s for %s", d->hop, d->address);
+		break;
+	case ROUTE_LIST:
+	case ROUTE_SUPERSEDED:
+		fprintf(out, "%s %s%s%s:", d->kind == ROUTE_LIST ? "list" :
+		    "superseded", d->address,
+		    *d->owner != '\0' ? " owner " : "", d->owner);
+		print_targets(targets, out);
+		break;
+	case ROUTE_REFUSE:
+		fprintf(out, "refuse %u %s", (unsigned int)d->code, d->text);
+		break;
+	case ROUTE_DISCARD:
+		fprintf(out, "discard");
+		break;
+	case ROUTE_UNKNOWN:
+		fprintf(out, "unknown %.5s", d->text);
+		break;
+	case ROUTE_DEFER:
+		fprintf(out, "defer %.5s", d->text);
+		break;
+	}
+}
+
+static void
+expect_from(const char *listener, const char *sender, const char *address,
+    const char *target, const char *expected)
+{
+	struct w_client client = { .standing = STANDING_STRANGER };
+	struct question question = {
+		.client = &client, .sender = sender, .address = address,
+		.target = target
+	};
+	struct route_targets targets;
+	struct decision decision;
+	char *text = NULL;
+	size_t length;
+	FILE *out;
+
+	strcpy(client.listener, listener);
+	route_resolve(&world, fake.settings, &question, &decision, &targets);
+	out = open_memstream(&text, &length);
+	assert_non_null(out);
+	print_decision(&decision, &targets, out);
+	fclose(out);
+	if (strcmp(text, expected) != 0)
+		fail_msg("%s (%s): %s, not %s", address, target, text,
+		    expected);
+	free(text);
+	free(targets.octets);
+}
+
+static void
+expect(const char *address, const char *expected)
+{
+	expect_from("outside", "s@away.test", address, "", expected);
+}
+
+static void
+test_order(void **state)
+{
+	static const struct {
+		const char	*address;
+		const char	*expected;
+	} cases[] = {
+		/* 1: with extension, 2: without */
+		{ "joe.doe@shop.test", "local joe" },
+		{ "JOE.DOE@Shop.Test", "local joe" },
+		{ "list+x@shop.test", "local joe" },
+		{ "list+y@shop.test", "local jane" },
+		{ "list@shop.test", "local jane" },
+		{ "LIST+X@shop.test", "local joe" },
+		/* 3: the user at every domain that is not relayed */
+		{ "info@home.test", "local jane" },
+		{ "info+x@home.test", "local jane" },
+		{ "info@shop.test", "local jane" },
+		{ "info@listed.test", "local jane" },
+		{ "info@hub.test", "relay hub for info@hub.test" },
+		{ "info@away.test", "relay relay() for info@away.test" },
+		{ "sales+eu@home.test", "local bob" },
+		{ "sales@home.test", "unknown 5.1.1" },
+		/* 4: the domain */
+		{ "joe@shop.test", "local joe" },
+		{ "joe+tag@shop.test", "local joe ext tag" },
+		{ "x@hub.test", "relay hub for x@hub.test" },
+		{ "postmaster@hub.test", "relay hub for postmaster@hub.test" },
+		{ "x@host.test", "relay relay(mail.far.test) for x@host.test" },
+		{ "x@lmtp.test", "relay lmtp(127.0.0.1:24) for x@lmtp.test" },
+		{ "bob@virtual.test", "local bob" },
+		{ "none@virtual.test", "unknown 5.1.1" },
+		/* 5: the name, or postmaster */
+		{ "bob@home.test", "local bob" },
+		{ "Bob+Tag@HOME.test", "local bob ext Tag" },
+		{ "a+b@home.test", "local a+b" },
+		{ "bob@[127.0.0.1]", "local bob" },
+		{ "nobody-here@home.test", "unknown 5.1.1" },
+		{ "postmaster@listed.test", "local jane" },
+		{ "Postmaster@home.test", "local jane" },
+		{ "mailer-daemon@home.test", "local jane" },
+		/* 6: the rest */
+		{ "x@away.test", "relay relay() for x@away.test" },
+		{ "other@listed.test", "relay relay() for other@listed.test" },
+		{ "joe@[10.1.2.3]", "relay relay() for joe@[10.1.2.3]" },
+		/* bare */
+		{ "joe", "local joe" },
+		{ "postmaster", "local jane" },
+		{ "unsure@home.test", "defer 4.3.0" }
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		expect(cases[i].address, cases[i].expected);
+}
+
+static void
+test_ends(void **state)
+{
+	(void)state;
+	expect("no@listed.test", "refuse 550 5.7.1 Go away");
+	expect("later@listed.test", "refuse 451 4.7.1 come back");
+	expect("none@listed.test", "refuse 550 5.7.1 Recipient refused");
+	expect("sink@listed.test", "discard");
+	expect("box@listed.test", "mailer maildir(/srv/box) as _maild x1");
+	expect("run@listed.test",
+	    "mailer pipe(/bin/cat >/dev/null) as _maild x1");
+	expect("one@listed.test", "mailer [pipe] lists as lister x1");
+	expect("joe@proc.test", "mailer [pipe] procmail as joe x16");
+	expect("ghost@proc.test", "unknown 5.1.1");
+	expect("proc@listed.test", "local jane");
+}
+
+static void
+test_listener_tables(void **state)
+{
+	(void)state;
+	/* Each step asks the listener's table, then the unnamed one. */
+	expect_from("inside", "", "bob@home.test", "", "local jane");
+	expect_from("inside", "", "jane@home.test", "", "local bob");
+	expect_from("inside", "", "x@home.test", "", "refuse 550 5.7.1 inside");
+	expect_from("inside", "", "info@home.test", "", "local jane");
+	expect_from("inside", "", "joe.doe@shop.test", "", "local joe");
+	/* One that is gone means the unnamed table. */
+	expect_from("vanished", "", "bob@home.test", "", "local bob");
+	/* A table that is missing is no answer. */
+	expect_from("broken", "", "bob@home.test", "", "defer 4.3.0");
+}
+
+static void
+test_lists(void **state)
+{
+	(void)state;
+	expect("many@listed.test",
+	    "list many@listed.test: R:joe R:jane R:far@away.test");
+	expect("deep@listed.test",
+	    "list deep@listed.test: R:many@listed.test R:jane");
+	/* A name on its own path is a member: the account itself. */
+	expect("keep@home.test",
+	    "list keep@home.test: M:keep R:jane@away.test");
+	expect_from("", "s@x", "keep@home.test", "keep", "local keep");
+	expect_from("", "s@x", "keep", "keep", "local keep");
+	/* What is no longer in the list is superseded by what is. */
+	expect_from("", "s@x", "keep", "was",
+	    "superseded keep: M:keep R:jane@away.test");
+	expect_from("", "s@x", "joe@home.test", "was",
+	    "superseded joe@home.test: R:joe@home.test");
+	expect_from("", "s@x", "gone@home.test", "was", "defer 4.3.5");
+	expect_from("", "s@x", "nobody-here@home.test", "was",
+	    "unknown 5.1.1");
+}
+
+static void
+test_aliases(void **state)
+{
+	(void)state;
+	expect("staff@home.test",
+	    "list staff@home.test: R:joe R:jane R:ext@away.test");
+	expect("STAFF+x@home.test",
+	    "list STAFF+x@home.test: R:joe R:jane R:ext@away.test");
+	expect("news@home.test",
+	    "list news@home.test: R:joe@home.test R:ann@away.test R:jane");
+	expect("gone@home.test", "defer 4.3.5");
+	/* Only addresses count in an included file. */
+	expect("wild@home.test", "list wild@home.test: R:joe M:|/bin/sh");
+	expect_from("", "s@x", "wild@home.test", "|/bin/sh", "defer 4.3.5");
+	expect("solo@home.test", "local joe");
+	expect("dotted@home.test", "local joe.doe");
+	/* The one member is nobody: that is told to the sender. */
+	expect("nobody-solo@home.test",
+	    "list nobody-solo@home.test: R:no-such");
+	expect("filter@home.test",
+	    "text |/usr/bin/filter -a, b as _maild x1");
+	expect("archive@home.test",
+	    "list archive@home.test: M:/var/archive R:joe");
+	expect_from("", "s@x", "archive@home.test", "/var/archive",
+	    "text /var/archive as _maild x1");
+	expect("cafe@home.test", "list cafe@home.test owner "
+	    "owner-cafe@home.test: R:joe@home.test");
+	expect("cafe@virtual.test", "list cafe@virtual.test owner "
+	    "owner-cafe@virtual.test: R:joe@home.test");
+	/* The null sender stays null. */
+	expect_from("", "", "cafe@home.test", "",
+	    "list cafe@home.test: R:joe@home.test");
+	expect("quiet@home.test", "local joe");
+	expect("bad@home.test", "defer 4.3.5");
+	expect("keeper@home.test", "list keeper@home.test: M:keeper R:jane");
+	expect_from("", "s@x", "keeper@home.test", "keeper", "local keeper");
+	/* The list of a list is found under the same address. */
+	expect("copied@home.test", "list copied@home.test: M:keeper R:jane");
+	expect_from("", "s@x", "copied@home.test", "keeper", "local keeper");
+}
+
+static void
+test_loops(void **state)
+{
+	(void)state;
+	expect("a@loop.test", "defer 4.3.5");
+	expect("ring@home.test", "defer 4.3.5");
+	expect("lost@home.test", "defer 4.3.5");
+	expect("self@home.test", "list self@home.test: M:self R:bob@away.test");
+	expect_from("", "s@x", "self@home.test", "self", "defer 4.3.5");
+	expect("c@loop.test", "list c@loop.test: R:joe R:d@loop.test");
+	expect("d@loop.test", "list c@loop.test: R:joe R:d@loop.test");
+}
+
+static void
+test_system_accounts(void **state)
+{
+	(void)state;
+	expect("root@home.test", "local jane");
+	expect("daemon@home.test", "local mail mbox");
+	expect("nobody@home.test", "local mail mbox");
+	expect("mail@home.test", "local mail mbox");
+	expect("hostmaster@home.test", "local mail mbox");
+}
+
+static void
+test_root_mail(void **state)
+{
+	const char *saved = fake.settings->root_mail;
+
+	(void)state;
+	fake.settings->root_mail = "bob";
+	expect("daemon@home.test", "local bob");
+	fake.settings->root_mail = "ops@away.test";
+	expect("daemon@home.test", "relay relay() for ops@away.test");
+	fake.settings->root_mail = "daemon@home.test";
+	expect("daemon@home.test", "defer 4.3.5");
+	fake.settings->root_mail = "root";
+	expect("daemon@home.test", "defer 4.3.5");
+	fake.settings->root_mail = "no-such";
+	expect("daemon@home.test", "defer 4.3.5");
+	fake.settings->root_mail = saved;
+}
+
+static void
+test_extension(void **state)
+{
+	const char *saved = fake.settings->separators;
+
+	(void)state;
+	fake.settings->separators = "-";
+	expect("joe-a-b@home.test", "local joe ext a-b");
+	expect("joe+a@home.test", "unknown 5.1.1");
+	fake.settings->separators = "";
+	expect("joe+a@home.test", "unknown 5.1.1");
+	fake.settings->separators = saved;
+}
+
+static void
+test_local_mailer(void **state)
+{
+	(void)state;
+	fake.settings->local_mailer = LOCAL_PIPE;
+	fake.settings->local_pipe = "procmail";
+	expect("joe@home.test", "local joe");
+	fake.settings->local_pipe = "lists";
+	expect("joe@home.test", "mailer [pipe] lists as lister x1");
+	fake.settings->local_pipe = "missing";
+	expect("joe@home.test", "defer 4.3.5");
+	fake.settings->local_mailer = LOCAL_MAILDIR;
+}
+
+/* A list of more than one answer holds goes on where the last ended. */
+static void
+test_long_list(void **state)
+{
+	struct w_client client = { .standing = STANDING_STRANGER };
+	struct question question = {
+		.client = &client, .sender = "", .address = "news@home.test",
+		.target = ""
+	};
+	struct route_targets targets;
+	struct decision decision;
+	struct alias_list saved = fake.news;
+	char *text = malloc(600 * 16), *at = text;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 600; i++)
+		at += sprintf(at, "u%d@a.test\n", i);
+	assert_int_equal(alias_list_parse(text, (size_t)(at - text), NULL,
+	    NULL, &fake.news), 0);
+	for (i = 0; i < 600; i += WIRE_TARGETS) {
+		question.skip = (uint32_t)i;
+		route_resolve(&world, fake.settings, &question, &decision,
+		    &targets);
+		assert_int_equal(decision.kind, ROUTE_LIST);
+		assert_int_equal(targets.more, i + WIRE_TARGETS < 600);
+		assert_int_equal(targets.count, targets.more ? WIRE_TARGETS :
+		    600 - i);
+		free(targets.octets);
+	}
+	alias_list_free(&fake.news);
+	fake.news = saved;
+	free(text);
+}
+
+/* ---- RCPT ---- */
+
+static uint32_t
+verdict(enum standing standing, const char *listener, const char *recipient,
+    struct w_rcpt_check_ans *answer)
+{
+	struct w_client client = { .standing = (uint8_t)standing };
+	struct decision decision;
+
+	strcpy(client.listener, listener);
+	memset(answer, 0, sizeof(*answer));
+	judge_rcpt(&world, fake.settings, &client, recipient, answer,
+	    &decision);
+	return answer->verdict;
+}
+
+static void
+test_rcpt(void **state)
+{
+	static const struct {
+		const char	*recipient;
+		enum rcpt_verdict stranger;
+		enum rcpt_verdict trusted;
+	} cases[] = {
+		{ "joe@home.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "nobody-here@home.test", RCPT_UNKNOWN_USER,
+		    RCPT_UNKNOWN_USER },
+		{ "postmaster@home.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "postmaster", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "joe", RCPT_BAD_ADDRESS, RCPT_BAD_ADDRESS },
+		{ "x@hub.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "x@by-mx.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "x@away.test", RCPT_RELAYING_DENIED, RCPT_ACCEPT },
+		{ "other@listed.test", RCPT_UNKNOWN_USER, RCPT_ACCEPT },
+		{ "only@listed.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		/* What a line leads to is the administrator's wish. */
+		{ "many@listed.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "half@listed.test", RCPT_UNKNOWN_USER, RCPT_UNKNOWN_USER },
+		{ "no@listed.test", RCPT_REFUSED, RCPT_REFUSED },
+		{ "sink@listed.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "a@loop.test", RCPT_MISCONFIGURED, RCPT_MISCONFIGURED },
+		{ "c@loop.test", RCPT_MISCONFIGURED, RCPT_MISCONFIGURED },
+		{ "unsure@home.test", RCPT_LOOKUP_FAILED,
+		    RCPT_LOOKUP_FAILED },
+		/* Aliases are judged from the queue. */
+		{ "staff@home.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "nobody-solo@home.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		/* System accounts are closed to strangers. */
+		{ "root@home.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "daemon@home.test", RCPT_UNKNOWN_USER, RCPT_ACCEPT },
+		{ "mail@home.test", RCPT_UNKNOWN_USER, RCPT_ACCEPT },
+		{ "nobody@home.test", RCPT_UNKNOWN_USER, RCPT_ACCEPT },
+		{ "hostmaster@home.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		/* Crooked local parts, unless a line names them. */
+		{ "joe%home.test@home.test", RCPT_BAD_ADDRESS,
+		    RCPT_UNKNOWN_USER },
+		{ "joe%away.test@listed.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "\"-joe\"@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER },
+		{ "|joe@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER },
+		{ "/etc/x@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER }
+	};
+	struct w_rcpt_check_ans answer;
+	size_t i;
+	uint32_t got;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		got = verdict(STANDING_STRANGER, "outside",
+		    cases[i].recipient, &answer);
+		if (got != cases[i].stranger)
+			fail_msg("%s from a stranger: %u", cases[i].recipient,
+			    (unsigned int)got);
+		got = verdict(STANDING_TRUSTED, "outside",
+		    cases[i].recipient, &answer);
+		if (got != cases[i].trusted)
+			fail_msg("%s from a trusted client: %u",
+			    cases[i].recipient, (unsigned int)got);
+	}
+}
+
+static void
+test_refusal_text(void **state)
+{
+	struct w_rcpt_check_ans answer;
+
+	(void)state;
+	assert_int_equal(verdict(STANDING_STRANGER, "", "later@listed.test",
+	    &answer), RCPT_REFUSED);
+	assert_int_equal(answer.code, 451);
+	assert_string_equal(answer.text, "4.7.1 come back");
+}
+
+static void
+test_bare_names(void **state)
+{
+	struct w_rcpt_check_ans answer;
+
+	(void)state;
+	assert_int_equal(verdict(STANDING_TRUSTED, "inside", "joe", &answer),
+	    RCPT_ACCEPT);
+	assert_int_equal(verdict(STANDING_STRANGER, "inside", "joe", &answer),
+	    RCPT_BAD_ADDRESS);
+	assert_int_equal(verdict(STANDING_LOCAL, "", "joe", &answer),
+	    RCPT_ACCEPT);
+	/* A table that is missing is no answer, for strangers neither. */
+	assert_int_equal(verdict(STANDING_STRANGER, "broken",
+	    "joe@home.test", &answer), RCPT_LOOKUP_FAILED);
+}
+
+/* The addresses that relay tests have tried for decades. */
+static void
+test_no_relay(void **state)
+{
+	static const char *const recipients[] = {
+		"victim@away.test",
+		"victim",
+		"\"victim@away.test\"",
+		"\"victim%away.test\"",
+		"victim%away.test",
+		"victim%away.test@home.test",
+		"victim%away.test@mx.home.test",
+		"victim%away.test@[127.0.0.1]",
+		"victim%away.test@localhost",
+		"\"victim@away.test\"@home.test",
+		"\"victim@away.test\"@mx.home.test",
+		"\"victim@away.test\"@[127.0.0.1]",
+		"\"victim%away.test\"@home.test",
+		"\"victim%away.test\"@[127.0.0.1]",
+		"victim@away.test@home.test",
+		"victim@away.test@[127.0.0.1]",
+		"@home.test:victim@away.test",
+		"@[127.0.0.1]:victim@away.test",
+		"away.test!victim",
+		"away.test!victim@home.test",
+		"away.test!victim@[127.0.0.1]",
+		"\"away.test!victim\"@home.test",
+		"home.test!victim%away.test@home.test",
+		"victim@[10.9.8.7]"
+	};
+	struct w_rcpt_check_ans answer;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(sizeof(recipients) / sizeof(recipients[0]), 24);
+	for (i = 0; i < sizeof(recipients) / sizeof(recipients[0]); i++)
+		if (verdict(STANDING_STRANGER, "outside", recipients[i],
+		    &answer) == RCPT_ACCEPT)
+			fail_msg("%s was accepted", recipients[i]);
+}
+
+static void
+test_explain(void **state)
+{
+	struct w_client client = { .standing = STANDING_STRANGER };
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	(void)state;
+	assert_non_null(out);
+	explain(&world, fake.settings, &client, "deep@listed.test", out);
+	fclose(out);
+	assert_non_null(strstr(text, "address <deep@listed.test>, domain "
+	    "listed\n"));
+	assert_non_null(strstr(text, "deep@listed.test: cf:"));
+	assert_non_null(strstr(text, "  address <many@listed.test>"));
+	assert_non_null(strstr(text, "    mailbox of account joe\n"));
+	assert_non_null(strstr(text, "RCPT from a stranger: accepted\n"));
+	free(text);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_listener_tables),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_aliases),
+		cmocka_unit_test(test_loops),
+		cmocka_unit_test(test_system_accounts),
+		cmocka_unit_test(test_root_mail),
+		cmocka_unit_test(test_extension),
+		cmocka_unit_test(test_local_mailer),
+		cmocka_unit_test(test_long_list),
+		cmocka_unit_test(test_rcpt),
+		cmocka_unit_test(test_refusal_text),
+		cmocka_unit_test(test_bare_names),
+		cmocka_unit_test(test_no_relay),
+		cmocka_unit_test(test_explain)
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, make_world, drop_world);
+}
