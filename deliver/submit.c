@@ -24,8 +24,7 @@ struct submission {
 	FILE	*in;
 	FILE	*out;
 	char	 reply[1024];		/* its last line */
-	FILE	*refusals;		/* a line a recipient */
-	bool	 refused;		/* there are some */
+	char	**refusals;		/* a recipient each: the reply, or NULL */
 	bool	 taken;			/* for one recipient at least */
 };
 
@@ -89,18 +88,26 @@ copy_message(struct submission *sub)
 	return ferror(sub->message) ? -1 : 0;
 }
 
+/* These recipients are refused, by this reply; or, without one, not yet. */
 static void
-note_refusal(struct submission *sub, const char *recipient)
+note_refusals(struct submission *sub, size_t first, size_t end,
+    const char *reply)
 {
-	fprintf(sub->refusals, "<%s>: %s\r\n", recipient, sub->reply);
-	sub->refused = true;
+	for (; first < end; first++) {
+		free(sub->refusals[first]);
+		sub->refusals[first] = reply != NULL ? strdup(reply) : NULL;
+	}
 }
 
-static void
-note_refusals(struct submission *sub, size_t first, size_t end)
+static bool
+has_refusals(const struct submission *sub)
 {
-	for (; first < end; first++)
-		note_refusal(sub, sub->drop->recipients[first]);
+	size_t	 i;
+
+	for (i = 0; i < sub->drop->count; i++)
+		if (sub->refusals[i] != NULL)
+			return true;
+	return false;
 }
 
 /* ---- a group of recipients, as many as smtpd takes at once ---- */
@@ -122,7 +129,7 @@ name_recipients(struct submission *sub, size_t *end, size_t *accepted)
 		if (code / 100 == 2)
 			(*accepted)++;
 		else if (code / 100 == 5)
-			note_refusal(sub, drop->recipients[*end]);
+			note_refusals(sub, *end, *end + 1, sub->reply);
 		else if (code == 452 && *accepted > 0)
 			break;
 		else
@@ -140,7 +147,7 @@ submit_group(struct submission *sub, size_t *first)
 
 	code = mail(sub, sub->drop->sender);
 	if (code / 100 == 5) {
-		note_refusals(sub, *first, sub->drop->count);
+		note_refusals(sub, *first, sub->drop->count, sub->reply);
 		*first = sub->drop->count;
 		return 0;
 	}
@@ -154,7 +161,7 @@ submit_group(struct submission *sub, size_t *first)
 		return -1;
 	code = copy_message(sub) == 0 ? command(sub, ".") : -1;
 	if (code / 100 == 5)
-		note_refusals(sub, *first, end);
+		note_refusals(sub, *first, end, sub->reply);
 	else if (code / 100 != 2)
 		return -1;
 	else
@@ -167,9 +174,10 @@ submit_group(struct submission *sub, size_t *first)
 
 /* The report: who will not get it and why, then the message itself. */
 static int
-send_report(struct submission *sub, const char *refusals)
+send_report(struct submission *sub)
 {
 	char	 boundary[64];
+	size_t	 i;
 
 	/* A message cannot hold what is made after it. */
 	snprintf(boundary, sizeof(boundary), "=_%ld_%lld", (long)getpid(),
@@ -180,8 +188,12 @@ send_report(struct submission *sub, const char *refusals)
 	    "Content-Type: multipart/mixed; boundary=\"%s\"\r\n\r\n"
 	    "--%s\r\n\r\n", sub->drop->sender, boundary, boundary);
 	fprintf(sub->out, "Your message waited for the mail system to come "
-	    "up.  When it did, it refused\r\nthese recipients:\r\n\r\n%s"
-	    "\r\n--%s\r\nContent-Type: message/rfc822\r\n\r\n", refusals,
+	    "up.  When it did, it refused\r\nthese recipients:\r\n\r\n");
+	for (i = 0; i < sub->drop->count; i++)
+		if (sub->refusals[i] != NULL)
+			fprintf(sub->out, "<%s>: %s\r\n",
+			    sub->drop->recipients[i], sub->refusals[i]);
+	fprintf(sub->out, "\r\n--%s\r\nContent-Type: message/rfc822\r\n\r\n",
 	    boundary);
 	if (copy_message(sub) == -1)
 		return -1;
@@ -193,19 +205,21 @@ send_report(struct submission *sub, const char *refusals)
  * now.
  */
 static int
-report_refusals(struct submission *sub, const char *refusals)
+report_refusals(struct submission *sub)
 {
 	int	 code;
 
 	if (sub->drop->sender[0] == '\0')
 		return 1;
+	if (command(sub, "RSET") / 100 != 2)
+		return -1;
 	code = command(sub, "MAIL FROM:<>%s",
 	    sub->drop->eight_bit ? " BODY=8BITMIME" : "");
 	if (code / 100 == 2)
 		code = command(sub, "RCPT TO:<%s> NOTIFY=NEVER",
 		    sub->drop->sender);
 	if (code / 100 == 2 && (code = command(sub, "DATA")) == 354)
-		code = send_report(sub, refusals);
+		code = send_report(sub);
 	return code / 100 == 2 ? 0 : code / 100 == 5 ? 1 : -1;
 }
 
@@ -232,7 +246,7 @@ put_back(struct submission *sub, size_t first, const char *directory)
 }
 
 static enum submit_result
-submit(struct submission *sub, const char *directory, char **refusals)
+submit(struct submission *sub, const char *directory)
 {
 	size_t	 first = 0;
 	int	 result;
@@ -240,17 +254,17 @@ submit(struct submission *sub, const char *directory, char **refusals)
 	if (read_reply(sub) / 100 != 2 ||
 	    command(sub, "EHLO localhost") / 100 != 2)
 		return SUBMIT_LATER;
-	while (first < sub->drop->count)
-		if (submit_group(sub, &first) == -1) {
-			if (!sub->taken || put_back(sub, first,
-			    directory) == -1)
-				return SUBMIT_LATER;
-			break;
-		}
-	if (!sub->refused)
+	while (first < sub->drop->count) {
+		if (submit_group(sub, &first) == 0)
+			continue;
+		note_refusals(sub, first, sub->drop->count, NULL);
+		if (!sub->taken || put_back(sub, first, directory) == -1)
+			return SUBMIT_LATER;
+		break;
+	}
+	if (!has_refusals(sub))
 		return SUBMIT_TAKEN;
-	fflush(sub->refusals);
-	result = report_refusals(sub, *refusals);
+	result = report_refusals(sub);
 	if (result == -1 && !sub->taken)
 		return SUBMIT_LATER;
 	return result == 0 ? SUBMIT_TAKEN : SUBMIT_REFUSED;
@@ -263,8 +277,6 @@ submit_message(int fd, FILE *message, const struct dropfile *drop,
 	struct submission sub = { .drop = drop, .message = message };
 	struct timeval	 patience = { .tv_sec = REPLY_SECONDS };
 	enum submit_result result = SUBMIT_LATER;
-	char		*refusals = NULL;
-	size_t		 size;
 	int		 copy;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -273,18 +285,18 @@ submit_message(int fd, FILE *message, const struct dropfile *drop,
 	copy = dup(fd);
 	sub.in = fdopen(fd, "r");
 	sub.out = copy != -1 ? fdopen(copy, "w") : NULL;
-	sub.refusals = open_memstream(&refusals, &size);
+	sub.refusals = calloc(drop->count, sizeof(*sub.refusals));
 	if (sub.in != NULL && sub.out != NULL && sub.refusals != NULL &&
 	    sub.body != -1) {
-		result = submit(&sub, directory, &refusals);
+		result = submit(&sub, directory);
 		(void)command(&sub, "QUIT");
 	}
+	if (sub.refusals != NULL)
+		note_refusals(&sub, 0, drop->count, NULL);
+	free(sub.refusals);
 	if (sub.in != NULL)
 		fclose(sub.in);
 	if (sub.out != NULL)
 		fclose(sub.out);
-	if (sub.refusals != NULL)
-		fclose(sub.refusals);
-	free(refusals);
 	return result;
 }

@@ -1,0 +1,144 @@
+/* links: common/dropfile.c */
+/*
+ * The envelope of a file in the drop directory, written and read again, and
+ * what is no such file.
+ */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "dropfile.h"
+
+static char	scratch[] = "/tmp/postmaster-dropfile-XXXXXX";
+
+static int
+setup(void **unused)
+{
+	(void)unused;
+	return mkdtemp(scratch) == NULL ? -1 : 0;
+}
+
+static int
+teardown(void **unused)
+{
+	(void)unused;
+	return rmdir(scratch);
+}
+
+/* The one file in the directory, opened and unlinked. */
+static FILE *
+only_file(void)
+{
+	struct dirent	*entry;
+	char	 path[512] = "";
+	struct stat	 st;
+	FILE	*file;
+	DIR	*directory;
+
+	assert_non_null(directory = opendir(scratch));
+	while ((entry = readdir(directory)) != NULL)
+		if (entry->d_name[0] != '.') {
+			assert_string_equal(path, "");
+			snprintf(path, sizeof(path), "%s/%s", scratch,
+			    entry->d_name);
+		}
+	closedir(directory);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_nlink, 1);
+	assert_non_null(file = fopen(path, "r"));
+	unlink(path);
+	return file;
+}
+
+static void
+test_round_trip(void **unused)
+{
+	char	 one[] = "a@b", two[] = "\"c d\"@e";
+	char	*recipients[] = { one, two };
+	struct dropfile	 drop = {
+		.sender = "", .notify = "NEVER", .ret = "HDRS",
+		.envid = "x+20y", .eight_bit = true,
+		.recipients = recipients, .count = 2
+	}, again;
+	const char	*why;
+	char	 text[64];
+	FILE	*file;
+
+	(void)unused;
+	assert_non_null(file = dropfile_create(scratch, &drop));
+	fputs("A: b\r\n\r\nx\r\n", file);
+	assert_int_equal(dropfile_commit(file, scratch), 0);
+	file = only_file();
+	assert_int_equal(dropfile_read(file, &again, &why), 0);
+	assert_string_equal(again.sender, "");
+	assert_string_equal(again.notify, "NEVER");
+	assert_string_equal(again.ret, "HDRS");
+	assert_string_equal(again.envid, "x+20y");
+	assert_true(again.eight_bit);
+	assert_int_equal(again.count, 2);
+	assert_string_equal(again.recipients[1], two);
+	assert_non_null(fgets(text, sizeof(text), file));
+	assert_string_equal(text, "A: b\r\n");
+	dropfile_free(&again);
+	fclose(file);
+}
+
+static void
+test_refused(void **unused)
+{
+	static const char *const wrong[] = {
+		"", "\n", "T a@b\n\n", "S a@b\n\n", "S a@b\nT c@d\n",
+		"S a@b\nS a@b\nT c@d\n\n", "S a\rb\nT c@d\n\n",
+		"X a\nS a@b\nT c@d\n\n", "Sa@b\nT c@d\n\n", "S a@b\nT c@d",
+		"S a@b\nR TOOLONGVALUE\nT c@d\n\n",
+	};
+	struct dropfile	 drop;
+	const char	*why;
+	FILE	*file;
+	size_t	 i;
+
+	(void)unused;
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_non_null(file = tmpfile());
+		fputs(wrong[i], file);
+		rewind(file);
+		assert_int_equal(dropfile_read(file, &drop, &why), -1);
+		assert_non_null(why);
+		fclose(file);
+	}
+}
+
+static void
+test_cannot_be_written(void **unused)
+{
+	char	 bad[] = "a@b\nT root";
+	char	*recipients[] = { bad };
+	struct dropfile	 drop = { .recipients = recipients, .count = 1 };
+
+	(void)unused;
+	assert_null(dropfile_create(scratch, &drop));
+	assert_null(dropfile_create("/nonexistent", &drop));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_cannot_be_written),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
