@@ -28,7 +28,8 @@
 #include "queueid.h"
 #include "smtpd.h"
 
-#define READ_AT_ONCE	32768
+#define READ_AT_ONCE	32768		/* of a body */
+#define READ_LITTLE	4096		/* of commands; while memory is short */
 #define OUTPUT_FULL	16384		/* read no more commands before */
 #define LINGER		(2 * SECOND)	/* for the last reply to arrive */
 #define LAST_WORDS	(10 * SECOND)	/* for it to leave */
@@ -450,6 +451,7 @@ on_readable(int fd, short events, void *arg)
 {
 	static char data[READ_AT_ONCE];
 	struct session *session = arg;
+	bool much = session->state == SESSION_DATA && transaction_roomy();
 	ssize_t n;
 
 	(void)events;
@@ -457,7 +459,7 @@ on_readable(int fd, short events, void *arg)
 		(void)event_del(session->readable);
 		return;
 	}
-	n = read(fd, data, sizeof(data));
+	n = read(fd, data, much ? READ_AT_ONCE : READ_LITTLE);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (session->lingering) {

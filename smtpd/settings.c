@@ -264,7 +264,7 @@ find_mail_name(const struct child *child, char *name, size_t size)
 	if (fgets(line, sizeof(line), file) != NULL) {
 		line[strcspn(line, " \t\r\n")] = '\0';
 		if (address_is_domain(line))
-			(void)snprintf(name, size, "%s", line);
+			(void)strlcpy(name, line, size);
 	}
 	(void)fclose(file);
 }

@@ -317,6 +317,8 @@ enum reply	transaction_possible(void);
 /* The body begins: take an id.  REPLY_NONE, or why it cannot be. */
 enum reply	transaction_begin(struct transaction *);
 void	transaction_write(struct transaction *, const char *, size_t);
+/* Is there memory for much at once? */
+bool	transaction_roomy(void);
 /* True while no more should be written; data_resume() tells the end. */
 bool	transaction_blocked(const struct transaction *);
 /* Drop the body, it will not be committed. */

@@ -327,6 +327,13 @@ transaction_begin(struct transaction *txn)
 	return REPLY_NONE;
 }
 
+/* Half the budget is left for bodies. */
+bool
+transaction_roomy(void)
+{
+	return spool.memory < BUDGET / 2;
+}
+
 void
 transaction_write(struct transaction *txn, const char *data, size_t length)
 {
