@@ -151,6 +151,12 @@ void	 envelope_free(struct envelope *);
 void	 envelope_from_header(struct envelope *, const struct message *);
 
 /*
+ * The sender that a From_ line of UUCP names, as an address; -1 if it names
+ * none.
+ */
+int	 envelope_from_line(const char *, char *, size_t);
+
+/*
  * Remove what must not leave with the message: Bcc, Resent-Bcc, Return-Path,
  * Content-Length.
  */
@@ -281,10 +287,6 @@ int	 sendmail_verify(const struct place *, const struct options *,
 	    char **);						/* verify.c */
 int	 sendmail_test(const struct place *, char **);		/* verify.c */
 int	 rmail_main(int, char **);				/* rmail.c */
-/*
- * The sender that a From_ line names, as an address; -1 if there is none.
- */
-int	 rmail_sender(const char *, char *, size_t);		/* rmail.c */
 int	 mailq_main(int, char **);				/* mailq.c */
 int	 mailq_list(const struct place *, const struct w_ctl_list_req *,
 	    bool);						/* mailq.c */

@@ -61,6 +61,37 @@ envelope_free(struct envelope *envelope)
 	envelope->count = 0;
 }
 
+int
+envelope_from_line(const char *line, char *sender, size_t size)
+{
+	const char	*user, *host, *bang;
+	size_t		 user_length, host_length;
+
+	user = line + (line[0] == '>') + strlen("From ");
+	user_length = strcspn(user, " \t");
+	if (user_length == 0)
+		return -1;
+	host = strstr(user, "remote from ");
+	if (host == NULL || memchr(user, '@', user_length) != NULL) {
+		snprintf(sender, size, "%.*s", (int)user_length, user);
+		return 0;
+	}
+	host += strlen("remote from ");
+	host_length = strcspn(host, " \t");
+	/* Of a path a!b!user, the last host is where the user is. */
+	if ((bang = memrchr(user, '!', user_length)) != NULL) {
+		host = user;
+		while (memchr(host, '!', bang - host) != NULL)
+			host = strchr(host, '!') + 1;
+		host_length = bang - host;
+		user_length -= bang + 1 - user;
+		user = bang + 1;
+	}
+	snprintf(sender, size, "%.*s@%.*s", (int)user_length, user,
+	    (int)host_length, host);
+	return 0;
+}
+
 /* Fields of a header that stand once in a block of Resent- fields. */
 static const char *const resent_fields[] = { "Resent-From", "Resent-Sender",
 	"Resent-Date", "Resent-Message-ID", "Resent-To", "Resent-Cc",

@@ -91,7 +91,7 @@ message_body(struct message *message, const char *text, size_t length)
 {
 	uint64_t	before = message->body_length;
 
-	if (fwrite(text, 1, length, message->body) != length)
+	if (length > 0 && fwrite(text, 1, length, message->body) != length)
 		message->failed = true;
 	message->body_length += length;
 	if (before <= BODY_IN_MEMORY && message->body_length > BODY_IN_MEMORY)

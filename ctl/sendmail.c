@@ -23,7 +23,7 @@ take_sender(struct envelope *envelope, const struct options *options,
 	char			 text[HEADER_ADDRESS];
 
 	if (options->from_line && message->from_line != NULL &&
-	    rmail_sender(message->from_line, text, sizeof(text)) == 0)
+	    envelope_from_line(message->from_line, text, sizeof(text)) == 0)
 		sender = text;
 	if (sender == NULL)
 		sender = identity->login;

@@ -17,6 +17,7 @@
 
 #define BANNER_MILLISECONDS	5000
 #define REPLY_MILLISECONDS	300000
+#define QUIT_MILLISECONDS	1000
 
 /* Write length octets, or lose the connection. */
 static void
@@ -186,15 +187,17 @@ fail:
 	return -1;
 }
 
-/* Take leave, without waiting for the answer. */
+/* Take leave. */
 void
 smtp_close(struct smtp *smtp)
 {
+	struct reply	reply;
+
 	if (smtp->fd == -1)
 		return;
 	if (!smtp->lost) {
 		smtp_send(smtp, "QUIT");
-		flush_out(smtp);
+		smtp_reply(smtp, &reply, QUIT_MILLISECONDS);
 	}
 	close(smtp->fd);
 	smtp->fd = -1;

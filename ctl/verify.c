@@ -8,19 +8,25 @@
 
 #include "ctl.h"
 
+#define WAIT	300000		/* milliseconds for a reply */
+
 /* Ask the submission socket about one recipient; returns an exit code. */
 static int
 verify_one(struct smtp *smtp, struct recipient *recipient)
 {
 	struct reply	reply;
+	int		kind;
 
-	smtp_send(smtp, "RCPT TO:<%s>", recipient->address);
-	smtp_reply(smtp, &reply, 300000);
-	recipient->code = reply.code;
-	recipient->reply = strdup(reply.text);
-	printf("%s... %s: %d %s\n", recipient->address,
-	    reply.code / 100 == 2 ? "deliverable" : reply.code / 100 == 5 ?
-	    "not deliverable" : "not known now", reply.code, reply.text);
+	if (recipient->code == 0) {
+		smtp_send(smtp, "RCPT TO:<%s>", recipient->address);
+		recipient->code = smtp_reply(smtp, &reply, WAIT);
+		recipient->reply = strdup(reply.text);
+	}
+	kind = recipient->code / 100;
+	printf("%s... %s: %d %s\n", recipient->address, kind == 2 ?
+	    "deliverable" : kind == 5 ? "not deliverable" : "not known now",
+	    recipient->code, recipient->reply != NULL ? recipient->reply :
+	    "");
 	return outcome_exit_code(recipient);
 }
 
@@ -49,7 +55,7 @@ sendmail_verify(const struct place *place, const struct options *options,
 		return EX_TEMPFAIL;
 	}
 	smtp_send(&smtp, "MAIL FROM:<%s>", identity.login);
-	if (smtp_reply(&smtp, &reply, 300000) / 100 != 2) {
+	if (smtp_reply(&smtp, &reply, WAIT) / 100 != 2) {
 		fprintf(stderr, "sendmail: %d %s\n", reply.code, reply.text);
 		code = EX_TEMPFAIL;
 	}
