@@ -1,0 +1,143 @@
+#!/bin/sh
+# What sendmail makes of the answers of a submission socket: transactions,
+# exit codes, bounces, the drop directory and dead.letter.  The socket is a
+# stand-in's, so that it can answer anything.
+. "$(dirname "$0")/suite.sh"
+need python3
+suite_conf </dev/null
+drop=$SCRATCH/spool.drop
+got=$SCRATCH/got
+server=
+mkdir -m 1733 "$drop"
+mkdir "$SCRATCH/run" "$got"
+export HOME="$SCRATCH"
+
+start_server() {
+	python3 "$TOP/regress/e2e/submission.py" "$SCRATCH/run/submit" "$got" \
+	    "$@" &
+	server=$!
+	wait_for 10 test -S "$SCRATCH/run/submit"
+}
+
+stop_server() {
+	[ -z "$server" ] || { kill "$server"; wait "$server"; } 2>/dev/null
+	server=
+	rm -f "$SCRATCH/run/submit"
+}
+trap 'stop_server; suite_end' EXIT
+
+# mail TEXT FLAGS ...: send it; $status is the exit code
+mail() {
+	local text="$1"
+	shift
+	rm -f "$got"/* "$drop"/*
+	printf "$text" | sendmail "$@" >"$SCRATCH/stdout" 2>"$SCRATCH/stderr"
+	status=$?
+}
+
+files() {
+	find "$1" -type f | wc -l
+}
+
+start_server 3
+mail 'Subject: a\n\n.\n' -i -f joe@x -F 'Joe Doe' a b@c
+is "a message goes: exit code" $status 0
+is "as one transaction, as given" "$(cat "$got"/*.eml | tr -d '\r')" \
+"MAIL FROM:<joe@x> SIZE=40
+RCPT TO:<a>
+RCPT TO:<b@c>
+
+Subject: a
+From: Joe Doe <joe@x>
+
+.."
+mail 'x\n' a b c d e f g
+is "recipients over the server's limit: exit code" $status 0
+is "take more transactions" "$(files "$got")" 3
+is "and each recipient has one" "$(cat "$got"/* | grep -c '^RCPT')" 7
+mail 'x\n' -f '' -N success,failure -R full -V 'a=b c' a
+like "DSN is asked for" "$(cat "$got"/*.eml)" \
+    '^MAIL FROM:<> .*RET=full ENVID=a[+]3Db[+]20c'
+like "for each recipient" "$(cat "$got"/*.eml)" \
+    '^RCPT TO:<a> NOTIFY=success,failure'
+mail 'caf\303\251\n' a
+like "octets above 127 are announced" "$(cat "$got"/*.eml)" 'BODY=8BITMIME'
+mail 'To: a@b\nBcc: secret\nSubject: x\n\ny\n' -t more
+is "-t: recipients of both places" \
+    "$(grep '^RCPT' "$got"/*.eml | sed 's/.*://' | tr '\n' ' ')" \
+    "<more> <a@b> <secret> "
+not_ok "and no Bcc" grep -qi bcc "$got"/*.eml
+
+for answer in nobody:67 relaying:77 syntax:65; do
+	mail 'x\n' "${answer%:*}"
+	is "${answer%:*} refused: exit code" $status "${answer#*:}"
+	like "and the reason is said" "$(cat "$SCRATCH/stderr")" \
+	    "${answer%:*}: 55[03] 5"
+done
+mail 'x\n' 'no address'
+is "a word that is no address: exit code" $status 65
+mail 'x\n' -oeq nobody
+is "-oeq: exit code" $status 67
+is "and silence" "$(cat "$SCRATCH/stderr" "$SCRATCH/stdout")" ""
+mail 'Subject: lost\n\nx\n' -oem -f joe@x nobody
+is "-oem: exit code" $status 0
+like "a bounce goes to the sender" "$(cat "$got"/*.eml | tr -d '\r')" \
+    '^RCPT TO:<joe@x>'
+like "from nobody" "$(cat "$got"/*.eml)" '^MAIL FROM:<>'
+like "with the reason" "$(cat "$got"/*.eml)" '^Status: 5\.1\.1'
+like "and the message" "$(cat "$got"/*.eml)" '^Subject: lost'
+mail 'x\n' -oem -f '' nobody
+is "no sender to bounce to: exit code" $status 67
+mail 'x\n' -f joe@x nobody good
+is "one of two refused: exit code" $status 0
+is "the other has it, the sender a bounce" "$(files "$got")" 2
+mail 'x\n' later good
+is "one of two put off: exit code" $status 0
+is "it is kept for that one" "$(grep -h '^T' "$drop"/*)" "T later"
+mail 'x\n' -f full@x a b
+is "no space at the server: exit code" $status 0
+is "kept" "$(files "$drop")" 1
+mail 'x\n' -f vanish@x a
+is "the connection ends at the dot: exit code" $status 0
+is "kept" "$(files "$drop")" 1
+mail 'x\n' -f huge@x a
+is "too big: exit code" $status 69
+mail ''
+is "no recipients: exit code" $status 64
+mail 'Subject: x\n\n' -t
+is "none in the header: exit code" $status 64
+mail '' -bv good nobody
+is "-bv: exit code" $status 67
+like "what it says" "$(cat "$SCRATCH/stdout")" \
+    '^good\.\.\. deliverable: 250'
+mail 'EHLO x\r\nMAIL FROM:<a>\r\nRCPT TO:<b>\r\nQUIT\r\n' -bs
+is "-bs: exit code" $status 0
+like "the dialogue is handed through" "$(tail -n 1 "$SCRATCH/stdout")" '^221'
+mail 'x\n' -bd
+is "-bd: exit code" $status 64
+mail 'x\n' -v a
+like "-v shows the dialogue" "$(cat "$SCRATCH/stdout")" '^250 2\.0\.0 taken'
+
+stop_server
+mail 'Subject: down\n\n.\nx\n' -FCronDaemon -i -B8BITMIME -oem root
+is "nobody answers: exit code" $status 0
+is "kept" "$(files "$drop")" 1
+is "for its owner alone" "$(stat -c %a "$drop"/*)" 600
+is "with the envelope, and dots as they were" \
+    "$(grep -c -e '^T root' -e '^\.' "$drop"/*)" 2
+mail 'EHLO x\r\n' -bs
+is "-bs while nobody answers: exit code" $status 75
+mkdir "$SCRATCH/elsewhere"
+mv "$drop" "$SCRATCH/elsewhere"
+home=$(getent passwd "$(id -u)" | cut -d: -f6)
+if [ ! -e "$home/dead.letter" ] && [ -w "$home" ]; then
+	mail 'Subject: dead\n\nFrom a\n' a
+	is "nor can it be kept: exit code" $status 75
+	like "it is in dead.letter" "$(cat "$home/dead.letter")" '^>From a$'
+	is "for its owner alone" "$(stat -c %a "$home/dead.letter")" 600
+	mail 'x\n' -oeq a
+	is "-oeq: exit code" $status 75
+	is "and no dead.letter" "$(grep -c '^From ' "$home/dead.letter")" 1
+	rm -f "$home/dead.letter"
+fi
+done_testing
