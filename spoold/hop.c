@@ -14,7 +14,7 @@
 
 #define RECIPIENTS_MAX	100	/* of a transaction: RFC 5321 4.5.3.1.8 */
 #define OUT_MAX		20	/* transactions of one hop at a time */
-#define RELAYS_MAX	64
+#define RELAYS_MAX	WIRE_WORKERS
 
 struct transaction {
 	TAILQ_ENTRY(transaction) entry;	/* of its lane, while it waits */
@@ -35,6 +35,7 @@ static struct {
 	struct link	*links[RELAYS_MAX];
 	struct gate	 gates[RELAYS_MAX];
 	uint32_t	 relays;	/* workers seen so far */
+	uint32_t	 newest;	/* first instance of the newest relays */
 	uint64_t	 last_number;
 } hops = {
 	.ready = TAILQ_HEAD_INITIALIZER(hops.ready),
@@ -47,6 +48,13 @@ relay_of(const struct lane *lane)
 {
 	return hops.relays == 0 ? 0 : (uint32_t)(checksum(0, lane->text,
 	    strlen(lane->text)) % hops.relays);
+}
+
+/* A worker's place in the tables; an older one shares it until it ends. */
+static uint32_t
+place_of(const struct link *link)
+{
+	return link_instance(link) % RELAYS_MAX;
 }
 
 static void
@@ -190,7 +198,7 @@ ask_relay_deliver(struct link *link, struct transaction *transaction)
 	}
 	TAILQ_FOREACH(recipient, &transaction->recipients, waiting) {
 		recipient_set(recipient, RECIPIENT_OUT);
-		gate_sent(&hops.gates[link_instance(link)]);
+		gate_sent(&hops.gates[place_of(link)]);
 		tell_relay_rcpt(link, transaction, recipient);
 	}
 	(void)strlcpy(request.sender, recipient_sender(
@@ -272,7 +280,7 @@ add_result(struct transaction *transaction, struct recipient *recipient,
 	};
 
 	TAILQ_REMOVE(&transaction->recipients, recipient, waiting);
-	gate_answered(&hops.gates[link_instance(transaction->link)],
+	gate_answered(&hops.gates[place_of(transaction->link)],
 	    recipient);
 	recipient->holder = NULL;
 	if (transaction->outcome == NULL)
@@ -336,7 +344,7 @@ transaction_lost(struct transaction *transaction)
 	struct gate		*gate;
 	struct recipient	*recipient;
 
-	gate = &hops.gates[link_instance(transaction->link)];
+	gate = &hops.gates[place_of(transaction->link)];
 	while ((recipient = TAILQ_FIRST(&transaction->recipients)) != NULL) {
 		TAILQ_REMOVE(&transaction->recipients, recipient, waiting);
 		recipient->holder = NULL;
@@ -388,26 +396,33 @@ const struct link_role relay_role = {
 	.closed = child_link_closed
 };
 
+/* A newer relay's workers take all new work; the older end what they have. */
 void
 relay_up(struct child *child, struct link *link,
     const struct w_start_peer_ntf *start)
 {
+	uint32_t	 place = place_of(link);
+
 	(void)child;
-	if (start->instance >= RELAYS_MAX)
-		fatalx("relay: instance %u is beyond %d", start->instance,
-		    RELAYS_MAX);
-	hops.links[start->instance] = link;
-	if (start->instance >= hops.relays)
-		hops.relays = start->instance + 1;
+	if (start->finishing)
+		return;
+	if (start->instance - place != hops.newest) {
+		hops.newest = start->instance - place;
+		hops.relays = 0;
+		memset(hops.links, 0, sizeof(hops.links));
+	}
+	hops.links[place] = link;
+	if (place >= hops.relays)
+		hops.relays = place + 1;
 	queue_wake();
 }
 
 void
 relay_lost(struct child *child, struct link *link)
 {
-	uint32_t	 instance = link_instance(link);
+	uint32_t	 place = place_of(link);
 
 	(void)child;
-	if (hops.links[instance] == link)
-		hops.links[instance] = NULL;
+	if (hops.links[place] == link)
+		hops.links[place] = NULL;
 }
