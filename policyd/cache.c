@@ -69,7 +69,7 @@ cache_tick(void)
 	struct stat st;
 
 	if (stat(PASSWD, &st) == -1)
-		return;
+		memset(&st, 0, sizeof(st));
 	if (st.st_ino != cache.passwd.st_ino ||
 	    st.st_size != cache.passwd.st_size ||
 	    st.st_mtim.tv_sec != cache.passwd.st_mtim.tv_sec ||

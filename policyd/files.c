@@ -37,6 +37,7 @@ static struct {
 	struct file	*first;
 	const char	*failure;
 	struct conf	*complaints;	/* -n */
+	bool		 mute;
 	uint64_t	 tick;
 } files = { .tick = 1 };
 
@@ -54,6 +55,12 @@ files_forget(void)
 	for (file = files.first; file != NULL; file = file->next)
 		file->read_at = 0;
 	files.tick++;
+}
+
+void
+files_mute(bool mute)
+{
+	files.mute = mute;
 }
 
 void
@@ -131,7 +138,7 @@ fail(struct file *file, const char *format, ...)
 	if (file->failure == NULL || strcmp(file->failure, reason) != 0) {
 		if (files.complaints != NULL)
 			conf_lacking(files.complaints, &place, "%s", reason);
-		else
+		else if (!files.mute)
 			log_note(LOG_ERR, "table", "%s", reason);
 	}
 	free(file->failure);
@@ -157,7 +164,7 @@ complain(void *arg, int line, int column, const char *what)
 
 	if (files.complaints != NULL)
 		conf_wrong(files.complaints, &place, "%s", what);
-	else
+	else if (!files.mute)
 		log_note(LOG_ERR, "table", "%s:%d:%d: %s", file->path, line,
 		    column, what);
 }

@@ -417,6 +417,11 @@ void		files_tick(void);
 void		files_forget(void);
 
 /*
+ * Say nothing of mistakes for a while.
+ */
+void		files_mute(bool);
+
+/*
  * For -n: complain to this conf and not to the log.
  */
 void		files_complain_to(struct conf *);

@@ -316,7 +316,9 @@ tables_allow(const struct settings *settings)
 			allow_folder_of(&folders, tables.all[i].files[j]);
 	if (settings->alias_file != NULL) {
 		allow_folder_of(&folders, settings->alias_file);
+		files_mute(true);
 		allow_includes(&folders, settings->alias_file);
+		files_mute(false);
 	}
 	for (i = 0; i < folders.count; i++)
 		free(folders.all[i]);
