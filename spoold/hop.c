@@ -417,12 +417,14 @@ relay_up(struct child *child, struct link *link,
 	queue_wake();
 }
 
+/* The link may be freed already: it is only compared. */
 void
 relay_lost(struct child *child, struct link *link)
 {
-	uint32_t	 place = place_of(link);
+	uint32_t	 place;
 
 	(void)child;
-	if (hops.links[place] == link)
-		hops.links[place] = NULL;
+	for (place = 0; place < hops.relays; place++)
+		if (hops.links[place] == link)
+			hops.links[place] = NULL;
 }
