@@ -639,8 +639,8 @@ struct w_ctl_status_ans {
 };
 
 /*
- * A stored message from an offset, as a file of dropfile.h: the envelope, with
- * those recipients that are not done, then the message.
+ * A stored message from an offset, as one file: the envelope as header lines,
+ * with those recipients that are not done, an empty line, then the message.
  */
 struct w_ctl_read_req {
 	uint64_t id;

@@ -125,6 +125,8 @@ struct recipient {
 	char	*address;	/* without angle brackets; may be bare */
 	int	 code;		/* the reply to RCPT or DATA; 0 none yet */
 	char	*reply;		/* the text behind the code */
+	const char *notify;	/* if not as the envelope has it */
+	char	*orcpt;		/* ORCPT=, as xtext; NULL none */
 };
 
 struct envelope {
@@ -134,6 +136,7 @@ struct envelope {
 	const char *notify;
 	const char *ret;
 	const char *envid;
+	bool	 envid_is_xtext;	/* encoded already */
 	bool	 eight_bit;
 };
 
@@ -298,7 +301,7 @@ int	 newaliases_main(int, char **);				/* newaliases.c */
 int	 newaliases_check(const struct place *);		/* newaliases.c */
 int	 postctl_main(int, char **);				/* postctl.c */
 
-/* export.c */
+/* export.c, import.c: messages out of the queue and into it */
 
 int	 export_messages(const struct place *, char **);
 int	 import_messages(const struct place *, char **);

@@ -29,6 +29,7 @@ add_recipient(struct envelope *envelope, const char *address,
 		fatal("recipients");
 	envelope->recipients = bigger;
 	recipient = &bigger[envelope->count++];
+	memset(recipient, 0, sizeof(*recipient));
 	recipient->code = wrong != NULL ? 553 : 0;
 	recipient->reply = wrong != NULL ? strdup(wrong) : NULL;
 	if ((recipient->address = strdup(address)) == NULL)
@@ -55,6 +56,7 @@ envelope_free(struct envelope *envelope)
 	for (size_t i = 0; i < envelope->count; i++) {
 		free(envelope->recipients[i].address);
 		free(envelope->recipients[i].reply);
+		free(envelope->recipients[i].orcpt);
 	}
 	free(envelope->recipients);
 	envelope->recipients = NULL;

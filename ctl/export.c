@@ -1,6 +1,6 @@
 /*
- * Messages out of the queue into files, and from files into the queue.  A
- * file holds the envelope and the message, as dropfile.h tells.
+ * Messages out of the queue, each into one file that holds its envelope, too.
+ * spoold composes what stands in it.
  */
 
 #include <errno.h>
@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "ctl.h"
-#include "dropfile.h"
 #include "queueid.h"
 
 /* Copy one message to a stream; returns an exit code. */
@@ -165,75 +164,5 @@ export_messages(const struct place *place, char **words)
 		}
 	}
 	control_close(&control);
-	return worst;
-}
-
-/* Give the envelope of a file the form that submit() wants. */
-static void
-take_envelope(struct envelope *envelope, const struct dropfile *drop)
-{
-	memset(envelope, 0, sizeof(*envelope));
-	snprintf(envelope->sender, sizeof(envelope->sender), "%.*s",
-	    HEADER_ADDRESS - 1, drop->sender);
-	for (size_t i = 0; i < drop->count; i++)
-		envelope_add(envelope, drop->recipients[i],
-		    strlen(drop->recipients[i]));
-	envelope->notify = drop->notify[0] != '\0' ? drop->notify : NULL;
-	envelope->ret = drop->ret[0] != '\0' ? drop->ret : NULL;
-	envelope->envid = drop->envid[0] != '\0' ? drop->envid : NULL;
-	envelope->eight_bit = drop->eight_bit;
-}
-
-/* Submit the message of one file to all its recipients. */
-static int
-import_file(const struct place *place, const char *path)
-{
-	struct dropfile	 drop;
-	struct envelope	 envelope;
-	struct message	 message;
-	const char	*why;
-	FILE		*in;
-	int		 code = EX_OK, one;
-
-	if ((in = fopen(path, "re")) == NULL) {
-		fprintf(stderr, "postctl: %s: %s\n", path, strerror(errno));
-		return EX_NOINPUT;
-	}
-	if (dropfile_read(in, &drop, &why) == -1) {
-		fprintf(stderr, "postctl: %s: %s\n", path, why);
-		fclose(in);
-		return EX_DATAERR;
-	}
-	take_envelope(&envelope, &drop);
-	if (message_read(in, false, &message) == -1)
-		code = EX_IOERR;
-	else
-		submit(place, &message, &envelope, false);
-	for (size_t i = 0; i < envelope.count; i++) {
-		one = outcome_exit_code(&envelope.recipients[i]);
-		if (one == EX_OK)
-			continue;
-		fprintf(stderr, "postctl: %s: %s: %d %s\n", path,
-		    envelope.recipients[i].address,
-		    envelope.recipients[i].code,
-		    envelope.recipients[i].reply != NULL ?
-		    envelope.recipients[i].reply : "not taken");
-		code = one;
-	}
-	envelope_free(&envelope);
-	message_free(&message);
-	dropfile_free(&drop);
-	fclose(in);
-	return code;
-}
-
-int
-import_messages(const struct place *place, char **words)
-{
-	int	code, worst = EX_OK;
-
-	for (; *words != NULL; words++)
-		if ((code = import_file(place, *words)) != EX_OK)
-			worst = code;
 	return worst;
 }

@@ -17,6 +17,7 @@
 #define FORMAT_HEAD	"%-17s %8s %-19s %s\n"
 #define FORMAT_MESSAGE	"%-17s %8" PRIu64 " %19.19s "
 #define REASON_COLUMN	76
+#define PATIENCE	(15 * SECOND)	/* of spoold with a connection */
 
 /* Shows one message; first says whether it is the first of all. */
 typedef void	(*show_fn)(const struct w_ctl_message *,
@@ -157,6 +158,25 @@ print_total(uint64_t messages, uint64_t octets)
 		    kbytes, messages, messages == 1 ? "" : "s");
 }
 
+/*
+ * Ask for a page.  spoold ends connections that lie idle; where our reader
+ * took its time over the last page, there is a new one.
+ */
+static int
+ask_page(const struct place *place, struct control *control, int64_t *asked,
+    const struct w_ctl_list_req *ask, struct frame *frame)
+{
+	int	code;
+
+	if (clock_monotonic() - *asked > PATIENCE) {
+		control_close(control);
+		if ((code = control_open(place, control)) != EX_OK)
+			return code;
+	}
+	*asked = clock_monotonic();
+	return control_ask(control, IMSG_CTL_LIST_REQ, ask, frame);
+}
+
 int
 mailq_list(const struct place *place, const struct w_ctl_list_req *filter,
     bool json)
@@ -165,6 +185,7 @@ mailq_list(const struct place *place, const struct w_ctl_list_req *filter,
 	const struct w_ctl_list_ans	*page;
 	struct control			 control;
 	struct frame			 frame;
+	int64_t				 asked = clock_monotonic();
 	bool				 first = true;
 	int				 code;
 
@@ -174,7 +195,7 @@ mailq_list(const struct place *place, const struct w_ctl_list_req *filter,
 	if ((code = control_open(place, &control)) != EX_OK)
 		return code;
 	do {
-		code = control_ask(&control, IMSG_CTL_LIST_REQ, &ask, &frame);
+		code = ask_page(place, &control, &asked, &ask, &frame);
 		if (code != EX_OK)
 			goto out;
 		page = frame.payload;

@@ -66,7 +66,10 @@ send_mail(struct smtp *smtp, const struct message *message,
 	if (smtp->dsn && envelope->ret != NULL)
 		snprintf(ret, sizeof(ret), " RET=%s", envelope->ret);
 	if (smtp->dsn && envelope->envid != NULL) {
-		print_xtext(envelope->envid, xtext, sizeof(xtext));
+		if (envelope->envid_is_xtext)
+			snprintf(xtext, sizeof(xtext), "%s", envelope->envid);
+		else
+			print_xtext(envelope->envid, xtext, sizeof(xtext));
 		if (xtext[0] != '\0')
 			snprintf(envid, sizeof(envid), " ENVID=%s", xtext);
 	}
@@ -78,11 +81,14 @@ static void
 send_rcpt(struct smtp *smtp, const struct envelope *envelope,
     const struct recipient *recipient)
 {
-	if (smtp->dsn && envelope->notify != NULL)
-		smtp_send(smtp, "RCPT TO:<%s> NOTIFY=%s", recipient->address,
-		    envelope->notify);
-	else
-		smtp_send(smtp, "RCPT TO:<%s>", recipient->address);
+	const char	*notify = recipient->notify != NULL ?
+			    recipient->notify : envelope->notify;
+	bool		 has_notify = smtp->dsn && notify != NULL;
+	bool		 has_orcpt = smtp->dsn && recipient->orcpt != NULL;
+
+	smtp_send(smtp, "RCPT TO:<%s>%s%s%s%s", recipient->address,
+	    has_notify ? " NOTIFY=" : "", has_notify ? notify : "",
+	    has_orcpt ? " ORCPT=" : "", has_orcpt ? recipient->orcpt : "");
 }
 
 /* Too many for one transaction: RFC 5321 4.5.3.1.10. */
