@@ -31,6 +31,7 @@ static struct {
 	struct entry	*buckets[BUCKETS];
 	size_t		 count;
 	struct stat	 passwd;
+	bool		 no_passwd;	/* then "no" is no answer */
 	char		 failure[512];
 	bool		 alone;		/* only this uid is known */
 	uid_t		 uid;
@@ -68,7 +69,8 @@ cache_tick(void)
 {
 	struct stat st;
 
-	if (stat(PASSWD, &st) == -1)
+	cache.no_passwd = stat(PASSWD, &st) == -1;
+	if (cache.no_passwd)
 		memset(&st, 0, sizeof(st));
 	if (st.st_ino != cache.passwd.st_ino ||
 	    st.st_size != cache.passwd.st_size ||
@@ -134,6 +136,10 @@ ask(const char *name, struct who *who)
 	enum account_result result;
 
 	result = account_by_name(name, &account);
+	if (result == ACCOUNT_NO && cache.no_passwd) {
+		errno = ENOENT;
+		result = ACCOUNT_FAILED;
+	}
 	if (result == ACCOUNT_FAILED) {
 		(void)snprintf(cache.failure, sizeof(cache.failure),
 		    "the account %s cannot be looked up: %s", name,
