@@ -161,25 +161,30 @@ settle(struct worker *worker)
 
 /* ---- serving the link ---- */
 
-/* Wait until there is a frame; false if none will come or we shall end. */
+/*
+ * Wait until there is a frame; false if none will come or we shall end.  Who
+ * shall retire does so only when no frame is there.
+ */
 static bool
 wait_for_job(const struct worker *worker)
 {
 	struct pollfd	 poller = { .fd = worker->link, .events = POLLIN };
+	struct timespec	 at_once = { 0 };
 	sigset_t	 ours, before;
-	bool		 ready = false;
+	int		 ready = -1;
 
 	sigemptyset(&ours);
 	sigaddset(&ours, SIGTERM);
 	sigaddset(&ours, SIGHUP);
 	sigprocmask(SIG_BLOCK, &ours, &before);
-	while (!told_to_end && !told_to_retire && !ready) {
-		ready = ppoll(&poller, 1, NULL, &before) == 1;
-		if (!ready && errno != EINTR)
+	while (!told_to_end && ready == -1) {
+		ready = ppoll(&poller, 1, told_to_retire ? &at_once : NULL,
+		    &before);
+		if (ready == -1 && errno != EINTR)
 			break;
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	return ready && !told_to_end;
+	return ready == 1 && !told_to_end;
 }
 
 /* Is another frame there already? */
