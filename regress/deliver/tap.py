@@ -68,11 +68,11 @@ class Deliver:
     """deliver, running; talk to it as spoold does."""
 
     def __init__(self, standin, conf, hostname='mx.deliver.test',
-                 prefix=(), environment=None):
+                 prefix=(), environment=None, program=None):
         self.log = tempfile.NamedTemporaryFile('w+')
         self.process = subprocess.Popen(
-            [*prefix, standin, os.path.join(BUILD, 'deliver/deliver'), conf,
-             hostname], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [*prefix, standin, program or os.path.join(
+                BUILD, 'deliver/deliver'), conf, hostname], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self.log, env=environment)
         self.partial = b''
         self.seen = []
