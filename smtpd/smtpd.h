@@ -405,28 +405,38 @@ struct session {
 	struct data	*data;
 };
 
-void	sessions_begin(struct child *);
-void	sessions_finish(void);
-void	sessions_end(void);
-void	session_new(struct listener *, int, const struct netaddr *, uint16_t);
 void	session_set_state(struct session *, enum session_state);
-/*
- * Handle what has come in as far as the state allows, then write.  Ends the
- * session if there is no more to do: it must not be touched afterwards.
- */
-void	session_run(struct session *);
 /* Say it; a 4xx or 5xx is logged and counted. */
 void	session_reply(struct session *, enum reply, const char *);
 void	session_refuse(struct session *, uint32_t, const char *);
 void	session_say(struct session *, const char *, size_t);
 /* Say it and hang up. */
 void	session_hang_up(struct session *, enum reply, const char *);
-/* The client is to send something within this time from now. */
-void	session_expect(struct session *, int64_t);
 /* Begin a log line of this session. */
 void	session_log(const struct session *, int, const char *);
 /* Forget sender and recipients. */
 void	session_reset(struct session *);
+
+/* connection.c */
+
+void	session_listen(struct session *, struct event_base *);
+/*
+ * Handle what has come in as far as the state allows, then write.  Ends the
+ * session if there is no more to do: it must not be touched afterwards.
+ */
+void	session_run(struct session *);
+/* The client is to send something within this time from now. */
+void	session_expect(struct session *, int64_t);
+
+/* client.c */
+
+void	sessions_begin(struct child *);
+void	sessions_finish(void);
+void	sessions_end(void);
+void	session_new(struct listener *, int, const struct netaddr *, uint16_t);
+/* Say the banner, unless the client has not waited for it. */
+void	session_greet(struct session *);
+void	session_free(struct session *);
 
 /* command.c */
 

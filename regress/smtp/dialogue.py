@@ -12,6 +12,7 @@ Lines of a dialogue:
   S~ REGEX          a line is expected that matches from its beginning
   EOF               the server is expected to close
   close             we close
+  end               the suite ends
   wait SECONDS
   big N             N octets of body are sent, in lines
   message TEXT      the last message taken contains this line
@@ -212,6 +213,9 @@ class Dialogue:
             if connection is self.current:
                 del self.connections[name]
         self.current = None
+
+    def do_end(self, _):
+        self.standin.process.stdin.close()
 
     def do_wait(self, text):
         time.sleep(float(text))
