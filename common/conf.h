@@ -39,7 +39,7 @@ TAILQ_HEAD(conf_settings, conf_setting);
 struct conf_route {
 	TAILQ_ENTRY(conf_route) entry;
 	char		*left;
-	struct conf_word *targets;	/* each item as one text, see target.h */
+	struct conf_word *targets;	/* each one text, see target.h */
 	size_t		 count;
 	struct conf_place place;
 };

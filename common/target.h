@@ -35,8 +35,8 @@ struct target {
 	enum target_kind kind;
 	enum target_call call;
 	char		*text;		/* canonical: what is printed, stored */
-	char		*argument;	/* of a call: between its parentheses;
-					   of a |, /, :include: or \: behind it */
+	char		*argument;	/* of a call: within its parentheses;
+					   of |, /, :include:, \: behind it */
 };
 
 /*

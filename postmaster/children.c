@@ -27,7 +27,7 @@
 #define SHORT_LIFE	(10 * SECOND)	/* dying younger is a bad sign */
 #define PAUSE_MAX	60		/* seconds between attempts */
 #define FINISH_LIMIT	3600		/* seconds an old session may take */
-#define END_LIMIT	10		/* seconds a stage of the end may take */
+#define END_LIMIT	10		/* seconds a stage may take */
 
 struct child_process {
 	TAILQ_ENTRY(child_process) entry;

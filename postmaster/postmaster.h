@@ -146,7 +146,7 @@ struct listener {
 	uint32_t		 number;
 	enum process		 process;	/* who accepts */
 	bool			 local;		/* a Unix socket */
-	bool			 wanted;	/* by the newest configuration */
+	bool			 wanted;	/* by the newest settings */
 	char			 name[WIRE_NAME];
 	char			 address[WIRE_NAME];
 	struct sockaddr_storage	 sockaddr;

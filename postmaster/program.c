@@ -24,7 +24,7 @@
 #define ABOVE		10		/* descriptors that are not those */
 #define CHECK_LIMIT	(60 * SECOND)
 #define COMPLAINTS_MAX	(1024 * 1024)
-#define PART_NAME	"postmaster.cf:"	/* as programs call their part */
+#define PART_NAME	"postmaster.cf:"	/* what they call it */
 
 static char libexec[PATH_MAX];
 
