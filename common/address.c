@@ -30,7 +30,7 @@ is_atext(unsigned char c)
 bool
 address_is_domain(const char *text)
 {
-	size_t	 length;
+	size_t length;
 
 	if (*text == '\0' || strlen(text) > ADDRESS_DOMAIN_MAX ||
 	    text[strspn(text, ldh)] != '\0')
@@ -50,9 +50,9 @@ address_is_domain(const char *text)
 static bool
 is_ipv6_literal(const char *text)
 {
-	struct in6_addr	 ignored;
-	const char	*p;
-	size_t		 groups = 0;
+	struct in6_addr ignored;
+	const char *p;
+	size_t groups = 0;
 
 	if (inet_pton(AF_INET6, text, &ignored) != 1)
 		return false;
@@ -69,9 +69,9 @@ is_ipv6_literal(const char *text)
 bool
 address_is_literal(const char *text)
 {
-	struct in_addr	 ignored;
-	char		 inner[64];
-	size_t		 length = strlen(text);
+	struct in_addr ignored;
+	char inner[64];
+	size_t length = strlen(text);
 
 	if (length < 2 || length - 2 >= sizeof(inner) || text[0] != '[' ||
 	    text[length - 1] != ']')
@@ -87,8 +87,8 @@ address_is_literal(const char *text)
 static enum address_result
 parse_quoted(const char **text, char *local)
 {
-	const char	*p = *text + 1;
-	size_t		 n = 0;
+	const char *p = *text + 1;
+	size_t n = 0;
 
 	for (; *p != '"'; p++) {
 		if (*p == '\\')
@@ -113,8 +113,8 @@ parse_quoted(const char **text, char *local)
 static enum address_result
 parse_local(const char **text, char *local)
 {
-	const char	*p = *text;
-	size_t		 n = 0;
+	const char *p = *text;
+	size_t n = 0;
 
 	if (*p == '"')
 		return parse_quoted(text, local);
@@ -138,8 +138,8 @@ parse_local(const char **text, char *local)
 static enum address_result
 parse_domain(const char **text, char *domain)
 {
-	const char	*p = *text;
-	size_t		 length;
+	const char *p = *text;
+	size_t length;
 
 	if (*p == '[') {
 		length = strcspn(p, "]");
@@ -163,7 +163,7 @@ parse_domain(const char **text, char *domain)
 static enum address_result
 parse_mailbox(const char **text, struct address *address)
 {
-	enum address_result	 result;
+	enum address_result result;
 
 	memset(address, 0, sizeof(*address));
 	if ((result = parse_local(text, address->local)) != ADDRESS_OK)
@@ -178,8 +178,8 @@ parse_mailbox(const char **text, struct address *address)
 static enum address_result
 skip_source_route(const char **text)
 {
-	enum address_result	 result;
-	char			 domain[ADDRESS_DOMAIN_MAX + 1];
+	enum address_result result;
+	char domain[ADDRESS_DOMAIN_MAX + 1];
 
 	while (**text == '@') {
 		(*text)++;
@@ -213,7 +213,7 @@ trailing(const struct address *address, char next)
 static enum address_result
 parse_bracketed(const char **text, struct address *address)
 {
-	enum address_result	 result;
+	enum address_result result;
 
 	if (strncmp(*text, "#@[]>", 5) == 0)
 		*text += 4;
@@ -237,8 +237,8 @@ enum address_result
 address_parse_path(const char *text, bool lenient, struct address *address,
     const char **end)
 {
-	enum address_result	 result;
-	const char		*p = text;
+	enum address_result result;
+	const char *p = text;
 
 	if (*p == '<') {
 		p++;
@@ -261,7 +261,7 @@ address_parse_path(const char *text, bool lenient, struct address *address,
 enum address_result
 address_parse(const char *text, struct address *address)
 {
-	enum address_result	 result;
+	enum address_result result;
 
 	result = parse_mailbox(&text, address);
 	if (result > ADDRESS_BARE)
@@ -275,7 +275,7 @@ address_parse(const char *text, struct address *address)
 static bool
 wants_quotes(const char *local)
 {
-	const char	*p;
+	const char *p;
 
 	if (*local == '\0')
 		return true;
@@ -292,9 +292,9 @@ wants_quotes(const char *local)
 int
 address_print(const struct address *address, char *text, size_t size)
 {
-	char		 quoted[2 * ADDRESS_LOCAL_MAX + 3];
-	const char	*local = address->local, *p;
-	size_t		 n = 0;
+	char quoted[2 * ADDRESS_LOCAL_MAX + 3];
+	const char *local = address->local, *p;
+	size_t n = 0;
 
 	if (wants_quotes(local)) {
 		quoted[n++] = '"';
@@ -323,7 +323,7 @@ void
 address_split(const char *local, const char *separators, char *user,
     char *extension)
 {
-	size_t	 length = strlen(local);
+	size_t length = strlen(local);
 
 	if (length > 1)
 		length = 1 + strcspn(local + 1, separators);
@@ -331,5 +331,6 @@ address_split(const char *local, const char *separators, char *user,
 	user[length] = '\0';
 	if (local[length] != '\0')
 		length++;
-	strcpy(extension, local + length);
+	local += length;
+	memcpy(extension, local, strlen(local) + 1);
 }

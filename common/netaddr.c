@@ -27,7 +27,7 @@ netaddr_parse(const char *text, struct netaddr *address)
 char *
 netaddr_print(const struct netaddr *address, char *text, size_t size)
 {
-	int	 family = address->family == 4 ? AF_INET : AF_INET6;
+	int family = address->family == 4 ? AF_INET : AF_INET6;
 
 	if (size == 0)
 		return text;
@@ -42,8 +42,8 @@ int
 netaddr_from_sockaddr(const struct sockaddr *sa, struct netaddr *address,
     uint16_t *port)
 {
-	struct sockaddr_in	 in;
-	struct sockaddr_in6	 in6;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
 
 	memset(address, 0, sizeof(*address));
 	switch (sa->sa_family) {
@@ -68,12 +68,12 @@ netaddr_from_sockaddr(const struct sockaddr *sa, struct netaddr *address,
 int
 netblock_parse(const char *text, struct netblock *block)
 {
-	char		 address[NETADDR_TEXT];
-	const char	*slash = strchr(text, '/');
-	char		*end;
-	size_t		 length;
-	unsigned long	 bits;
-	unsigned int	 most;
+	char address[NETADDR_TEXT];
+	const char *slash = strchr(text, '/');
+	char *end;
+	size_t length;
+	unsigned long bits;
+	unsigned int most;
 
 	length = slash != NULL ? (size_t)(slash - text) : strlen(text);
 	if (length >= sizeof(address))
@@ -99,8 +99,8 @@ netblock_parse(const char *text, struct netblock *block)
 bool
 netblock_contains(const struct netblock *block, const struct netaddr *address)
 {
-	size_t	 whole = block->bits / 8;
-	uint8_t	 mask = (uint8_t)(0xff00 >> (block->bits % 8));
+	size_t whole = block->bits / 8;
+	uint8_t mask = (uint8_t)(0xff00 >> (block->bits % 8));
 
 	if (block->address.family != address->family || address->family == 0 ||
 	    memcmp(block->address.octets, address->octets, whole) != 0)
@@ -124,7 +124,7 @@ static int
 split_bracketed(const char *text, char *host, size_t host_size, char *port,
     size_t port_size)
 {
-	const char	*close = strchr(text, ']');
+	const char *close = strchr(text, ']');
 
 	if (close == NULL || close == text + 1 ||
 	    copy_part(text + 1, (size_t)(close - text - 1), host,
@@ -141,7 +141,7 @@ int
 netaddr_split(const char *text, char *host, size_t host_size, char *port,
     size_t port_size)
 {
-	const char	*colon = strchr(text, ':');
+	const char *colon = strchr(text, ':');
 
 	host[0] = port[0] = '\0';
 	if (*text == '\0')

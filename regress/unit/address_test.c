@@ -16,10 +16,10 @@
 #include "address.h"
 
 struct sample {
-	const char		*path;
-	enum address_result	 result;
-	const char		*printed;	/* NULL: not looked at */
-	const char		*rest;
+	const char *path;
+	enum address_result result;
+	const char *printed;	/* NULL: not looked at */
+	const char *rest;
 };
 
 static const struct sample strict[] = {
@@ -83,10 +83,10 @@ static const struct sample lenient[] = {
 static void
 check_sample(const struct sample *sample, bool be_lenient)
 {
-	enum address_result	 result;
-	struct address		 address;
-	const char		*end = NULL;
-	char			 printed[600];
+	enum address_result result;
+	struct address address;
+	const char *end = NULL;
+	char printed[600];
 
 	result = address_parse_path(sample->path, be_lenient, &address, &end);
 	if (sample->result >= ADDRESS_BAD_LOCAL &&
@@ -109,7 +109,7 @@ check_sample(const struct sample *sample, bool be_lenient)
 static void
 test_paths(void **state)
 {
-	size_t	 i;
+	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(strict) / sizeof(strict[0]); i++)
@@ -122,9 +122,9 @@ test_paths(void **state)
 static enum address_result
 of_length(size_t local, size_t domain, bool quoted)
 {
-	struct address	 address;
-	char		 text[2048];
-	size_t		 i, n = 0;
+	struct address address;
+	char text[2048];
+	size_t i, n = 0;
 
 	for (i = 0; i < local; i++)
 		text[n++] = quoted && (i == 0 || i == local - 1) ? '"' : 'a';
@@ -151,9 +151,9 @@ test_lengths(void **state)
 static void
 test_path_length(void **state)
 {
-	struct address	 address;
-	const char	*end;
-	char		 text[2048] = "<";
+	struct address address;
+	const char *end;
+	char text[2048] = "<";
 
 	(void)state;
 	while (strlen(text) < 1000)
@@ -173,9 +173,9 @@ test_path_length(void **state)
 static void
 test_print_parse(void **state)
 {
-	struct address	 one, two;
-	char		 text[600];
-	int		 c;
+	struct address one, two;
+	char text[600];
+	int c;
 
 	(void)state;
 	for (c = ' '; c <= '~'; c++) {
@@ -201,8 +201,8 @@ test_split(void **state)
 		{ "j", "+", "j", "" },
 		{ "", "+", "", "" },
 	};
-	char	 user[ADDRESS_LOCAL_MAX + 1], extension[ADDRESS_LOCAL_MAX + 1];
-	size_t	 i;
+	char user[ADDRESS_LOCAL_MAX + 1], extension[ADDRESS_LOCAL_MAX + 1];
+	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -222,7 +222,7 @@ wanted(const char *category, const char *diagnosis)
 {
 	static const char *const categories[] = { "ISEMAIL_VALID_CATEGORY",
 	    "ISEMAIL_DNSWARN", "ISEMAIL_RFC5321" };
-	size_t	 i;
+	size_t i;
 
 	for (i = 0; i < sizeof(categories) / sizeof(categories[0]); i++)
 		if (strcmp(category, categories[i]) == 0)
@@ -238,10 +238,10 @@ decode(const char *p, char **out)
 	static const struct { const char *name; char c; } entities[] = {
 	    { "&lt;", '<' }, { "&gt;", '>' }, { "&amp;", '&' },
 	    { "&quot;", '"' }, { "&apos;", '\'' } };
-	unsigned char	 a = (unsigned char)p[0], b = (unsigned char)p[1];
-	unsigned long	 number;
-	char		*end;
-	size_t		 i;
+	unsigned char a = (unsigned char)p[0], b = (unsigned char)p[1];
+	unsigned long number;
+	char *end;
+	size_t i;
 
 	if (a == 0xe2 && (b == 0x90 || b == 0x91)) {
 		*(*out)++ = (char)(((b & 1) << 6) |
@@ -269,8 +269,8 @@ decode(const char *p, char **out)
 static size_t
 element(const char *test, const char *tag, char *out, size_t size)
 {
-	char		 open[64], close[64], *start = out;
-	const char	*p, *end;
+	char open[64], close[64], *start = out;
+	const char *p, *end;
 
 	(void)snprintf(open, sizeof(open), "<%s>", tag);
 	(void)snprintf(close, sizeof(close), "</%s>", tag);
@@ -287,10 +287,10 @@ element(const char *test, const char *tag, char *out, size_t size)
 static int
 check_isemail(const char *test)
 {
-	struct address	 address;
-	char		 text[1024], category[64], diagnosis[64];
-	size_t		 length;
-	bool		 taken;
+	struct address address;
+	char text[1024], category[64], diagnosis[64];
+	size_t length;
+	bool taken;
 
 	length = element(test, "address", text, sizeof(text));
 	(void)element(test, "category", category, sizeof(category));
@@ -308,10 +308,10 @@ check_isemail(const char *test)
 static char *
 isemail_file(void)
 {
-	const char	*path = getenv("ISEMAIL_TESTS");
-	char		*text = NULL;
-	FILE		*file;
-	long		 size;
+	const char *path = getenv("ISEMAIL_TESTS");
+	char *text = NULL;
+	FILE *file;
+	long size;
 
 	if (path == NULL)
 		path = "../shared/data/isemail/tests.xml";
@@ -332,8 +332,8 @@ isemail_file(void)
 static void
 test_isemail(void **state)
 {
-	char	*text = isemail_file(), *test, *end;
-	int	 count = 0, wrong = 0;
+	char *text = isemail_file(), *test, *end;
+	int count = 0, wrong = 0;
 
 	(void)state;
 	if (text == NULL) {

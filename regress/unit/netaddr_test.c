@@ -22,9 +22,9 @@ test_print_parse(void **state)
 	    "0.0.0.0", "255.255.255.255" };
 	static const char *const bad[] = { "", "1.2.3", "1.2.3.4.5", "::g",
 	    "localhost", "1.2.3.4/8" };
-	struct netaddr	 address;
-	char		 text[NETADDR_TEXT];
-	size_t		 i;
+	struct netaddr address;
+	char text[NETADDR_TEXT];
+	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -60,9 +60,9 @@ test_blocks(void **state)
 	};
 	static const char *const bad[] = { "10.0.0.0/33", "::/129",
 	    "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8x", "x/8", "" };
-	struct netblock	 block;
-	struct netaddr	 address;
-	size_t		 i;
+	struct netblock block;
+	struct netaddr address;
+	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -98,9 +98,9 @@ test_split(void **state)
 		{ "[]:25", NULL, NULL },
 		{ "a-host-name-too-long-for-it:25", NULL, NULL },
 	};
-	char	 host[16], port[16];
-	size_t	 i;
-	int	 result;
+	char host[16], port[16];
+	size_t i;
+	int result;
 
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -117,12 +117,12 @@ test_split(void **state)
 static void
 test_sockaddr(void **state)
 {
-	struct sockaddr_in6	 in6 = { .sin6_family = AF_INET6 };
-	struct sockaddr_in	 in = { .sin_family = AF_INET };
-	struct sockaddr		 none = { .sa_family = AF_UNIX };
-	struct netaddr		 address;
-	char			 text[NETADDR_TEXT];
-	uint16_t		 port;
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	struct sockaddr none = { .sa_family = AF_UNIX };
+	struct netaddr address;
+	char text[NETADDR_TEXT];
+	uint16_t port;
 
 	(void)state;
 	in.sin_port = htons(25);
