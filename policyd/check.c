@@ -410,7 +410,7 @@ check(struct conf *conf)
 
 	files_complain_to(conf);
 	tables_forgive();
-	/* The lines are compiled again, with complaints, one table at a time. */
+	/* Lines are compiled again, with complaints, table by table. */
 	conf->errors = NULL;
 	tables_load(settings);
 	conf->errors = errors;

@@ -178,7 +178,7 @@ typedef void	(*trace_fn)(void *, const char *);
 struct walk {
 	const struct world *world;
 	const struct settings *settings;
-	const struct listener *listener;	/* NULL: the unnamed table only */
+	const struct listener *listener;	/* NULL: no table of its own */
 	trace_fn	 trace;			/* may be NULL */
 	void		*trace_context;
 	bool		 strange;	/* system accounts are closed */
@@ -346,7 +346,7 @@ struct question {
 	const char	*sender;
 	const char	*address;
 	const char	*target;	/* "" the address itself */
-	uint32_t	 skip;		/* leave out so many targets of a list */
+	uint32_t	 skip;		/* targets of a list that are had */
 };
 
 /* Targets for the tail of an answer. */

@@ -79,7 +79,8 @@ walk_has_name(const struct walk *walk, const char *name)
 	struct variants v;
 
 	walk_split(walk, name, &v);
-	return walk_on_path(walk, v.full, true) || walk_on_path(walk, v.base, true);
+	return walk_on_path(walk, v.full, true) ||
+	    walk_on_path(walk, v.base, true);
 }
 
 /* ---- a member ---- */
