@@ -230,7 +230,7 @@ suite_conf() {
 }
 
 suite_ready() {
-	postctl status
+	timeout 2 "$STAGE/usr/sbin/postctl" -C "$CF" status
 }
 
 suite_start() {
