@@ -250,12 +250,36 @@ read_included(struct checker *checker, const struct conf_route *route)
 	return NULL;
 }
 
+/* The lines of this include, against all that stand before it. */
+static void
+check_included(struct checker *checker, const struct conf_section *section,
+    const struct conf_route *include)
+{
+	const struct lines *lines = read_included(checker, include), *before;
+	const struct conf_route *route;
+	const struct file *file;
+
+	if (lines == NULL)
+		return;
+	TAILQ_FOREACH(route, &section->routes, entry) {
+		if (route == include)
+			break;
+		if (route->left != NULL || files_get(route->targets[0].text,
+		    FILE_TABLE, &file) != FIND_HIT)
+			continue;
+		before = file_lines(file);
+		if (before != lines)
+			check_again(checker, before, lines);
+	}
+	check_lines(checker, lines);
+}
+
 static void
 check_table(struct checker *checker, const struct conf_section *section)
 {
 	struct lines *own = lines_compile(checker->conf, section, true);
-	const struct lines *lines;
 	const struct conf_route *route;
+	const struct file *file;
 
 	checker->table = section->name;
 	checker->listener = listener_of(checker->settings, section->name);
@@ -263,10 +287,10 @@ check_table(struct checker *checker, const struct conf_section *section)
 	TAILQ_FOREACH(route, &section->routes, entry) {
 		if (route->left != NULL)
 			continue;
-		if ((lines = read_included(checker, route)) == NULL)
-			continue;
-		check_again(checker, own, lines);
-		check_lines(checker, lines);
+		if (files_get(route->targets[0].text, FILE_TABLE, &file) ==
+		    FIND_HIT)
+			check_again(checker, own, file_lines(file));
+		check_included(checker, section, route);
 	}
 	lines_free(own);
 }

@@ -180,6 +180,22 @@ log_lines(char *text)
 		log_note(LOG_ERR, "table", "%s", line);
 }
 
+/* A table that is included includes none. */
+static void
+refuse_includes(struct conf *conf)
+{
+	const struct conf_section *section = conf_section(conf, "route", "");
+	const struct conf_route *route;
+
+	if (section == NULL)
+		return;
+	TAILQ_FOREACH(route, &section->routes, entry)
+		if (route->left == NULL)
+			conf_wrong(conf, &route->place, "a table that is "
+			    "included includes no other; name both in the "
+			    "main file");
+}
+
 static void
 parse_table(struct file *file, const char *text, size_t length)
 {
@@ -192,6 +208,7 @@ parse_table(struct file *file, const char *text, size_t length)
 	file->conf = conf_parse_table(file->path, text, length, out);
 	file->lines = lines_compile(file->conf,
 	    conf_section(file->conf, "route", ""), false);
+	refuse_includes(file->conf);
 	/* From now on nobody complains to that stream. */
 	file->conf->errors = NULL;
 	if (files.complaints != NULL)

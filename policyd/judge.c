@@ -67,6 +67,18 @@ judge_walk(struct walk *walk, struct decision *decision)
 		judge_list(walk, decision, &looks);
 }
 
+/* Copy what a reply may hold. */
+static void
+copy_text(struct w_rcpt_check_ans *answer, const char *text)
+{
+	char *p;
+
+	strlcpy(answer->text, text, sizeof(answer->text));
+	for (p = answer->text; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+}
+
 /* What the end of the walk means for the client. */
 static void
 judge_decision(const struct decision *decision,
@@ -84,7 +96,7 @@ judge_decision(const struct decision *decision,
 	case ROUTE_REFUSE:
 		answer->verdict = RCPT_REFUSED;
 		answer->code = decision->code;
-		strlcpy(answer->text, decision->text, sizeof(answer->text));
+		copy_text(answer, decision->text);
 		break;
 	case ROUTE_LOCAL:
 	case ROUTE_MAILER:

@@ -50,6 +50,8 @@ before_jail(struct child *child)
 		cache_only(getuid());
 	}
 	settings = settings_new(child->conf, name);
+	settings->rootless = child->rootless;
+	settings->uid = getuid();
 	free(name);
 	tables_load(settings);
 	tables_allow(settings);

@@ -78,6 +78,8 @@ struct settings {
 	const char	*local_pipe;	/* LOCAL_PIPE: the section's name */
 	struct listener	*listeners;
 	size_t		 listener_count;
+	bool		 rootless;	/* there is only this account: */
+	uid_t		 uid;
 };
 
 /*

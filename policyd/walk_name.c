@@ -14,7 +14,11 @@
 static bool
 is_system(const struct walk *walk, const struct who *who)
 {
-	return who->uid == 0 || who->uid < walk->settings->min_uid ||
+	const struct settings *settings = walk->settings;
+
+	if (settings->rootless && who->uid == settings->uid)
+		return false;
+	return who->uid == 0 || who->uid < settings->min_uid ||
 	    who->uid == NOBODY;
 }
 
