@@ -41,7 +41,7 @@
 # the start.  sendmail, mailq, runq, postctl ... are first in PATH and are
 # functions that add -C "$CF"; $SENDMAIL is the program's path.
 
-TOP=$(cd "$(dirname "$0")/../.." && pwd)
+TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
 BUILD=${BUILD:-$TOP/build}
 STAGE=${STAGE:-$BUILD/stage}
 SCRATCH=$(mktemp -d /tmp/postmaster-test.XXXXXX)
