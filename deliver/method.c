@@ -264,6 +264,9 @@ method_run(struct worker *worker, struct job *job,
 	uint32_t	 method = job->request.method;
 	int		 looped;
 
+	/* For this kind of worker the local mailer is the mail spool. */
+	if (worker->kind == WORKER_MBOX && method == JOB_LOCAL)
+		method = JOB_MBOX;
 	job_defer(job, "4.3.0", "nothing was done");
 	if (worker->refusal != NULL) {
 		job_defer(job, worker->refusal_status, "%s", worker->refusal);

@@ -507,6 +507,11 @@ def test_mbox(standin, message):
             '>>From quoted\nlast\n\n')
     equal('mbox: the message', read(path), once)
     equal('mbox: no lock is left', os.path.exists(path + '.lock'), False)
+    os.truncate(path, 0)
+    answer = deliver.job(worker, method=LOCAL, address='joe@mx',
+                         body=message)
+    equal('mbox: for this worker it is the local mailer', answer.verdict,
+          DONE)
     spool(sender='')
     equal('mbox: a second, from nobody', read(path), once + once.replace(
         'From sender@example.org', 'From MAILER-DAEMON').replace(
