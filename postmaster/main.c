@@ -32,6 +32,7 @@ static struct {
 	uint64_t		 ready_count;
 	int			 parent;	/* pipe to whoever started us */
 	bool			 listeners_missing;
+	bool			 announced;
 } state = { .ready = -1, .parent = -1 };
 
 static void
@@ -117,12 +118,11 @@ announce(void)
 {
 	int null;
 
-	if (!state.options.starting)
+	if (state.announced)
 		return;
-	state.options.starting = false;
+	state.announced = true;
 	systemd_notify("READY=1");
 	log_note(LOG_INFO, "ready", "all processes work");
-	logs_use_own();
 	if (state.parent == -1)
 		return;
 	if (write(state.parent, "r", 1) == -1)
@@ -189,16 +189,15 @@ on_tick(int fd, short events, void *arg)
 
 /* ---- reload ---- */
 
-/* Read and check the file; every complaint is said. */
+/* Read and check the file; *complaints is to be freed. */
 static struct settings *
-examine(check_say say, int *result)
+examine(char **complaints, int *result)
 {
 	struct settings *settings;
-	char *complaints = NULL;
 	size_t length;
 	FILE *out;
 
-	if ((out = open_memstream(&complaints, &length)) == NULL)
+	if ((out = open_memstream(complaints, &length)) == NULL)
 		fatal("complaints");
 	settings = settings_new(conf_read(state.options.file, out),
 	    &state.options);
@@ -206,9 +205,6 @@ examine(check_say say, int *result)
 	settings->conf->errors = NULL;
 	if (fclose(out) == EOF)
 		fatal("complaints");
-	log_set_hostname(settings->hostname);
-	check_print(complaints, state.options.file, say, NULL);
-	free(complaints);
 	return settings;
 }
 
@@ -221,15 +217,23 @@ say_to_log(const char *complaint, void *arg)
 	log_end();
 }
 
-/* NULL if the file cannot be used. */
+/* NULL if the file cannot be used; the log says what is wrong with it. */
 static struct settings *
 read_settings(void)
 {
 	struct settings *settings;
+	char *complaints;
+	bool usable;
 	int result;
 
-	settings = examine(say_to_log, &result);
-	if (result != 1 && !settings->unusable)
+	settings = examine(&complaints, &result);
+	usable = result != 1 && !settings->unusable;
+	log_set_hostname(settings->hostname);
+	if (usable && state.settings == NULL)
+		logs_open(settings, &state.options);
+	check_print(complaints, state.options.file, say_to_log, NULL);
+	free(complaints);
+	if (usable)
 		return settings;
 	log_note(LOG_ERR, "configuration", "%s cannot be used; postmaster -n "
 	    "says why", state.options.file);
@@ -351,13 +355,13 @@ run(void)
 
 	if ((state.settings = read_settings()) == NULL)
 		return 1;
-	logs_open(state.settings, &state.options);
-	if (house_enter(state.settings, &state.options) == -1)
-		return 1;
-	if (listen_open_local(state.settings) == -1)
+	if (house_enter(state.settings, &state.options) == -1 ||
+	    listen_open_local(state.settings) == -1)
 		return 1;
 	state.listeners_missing = listen_open(state.settings, &state.options,
 	    NULL) > 0;
+	state.options.starting = false;
+	logs_use_own();
 	make_events();
 	children_start(state.base, state.settings, &state.options,
 	    state.ready);
@@ -380,9 +384,12 @@ static int
 check(void)
 {
 	struct settings *settings;
+	char *complaints;
 	int result;
 
-	settings = examine(say_to_stdout, &result);
+	settings = examine(&complaints, &result);
+	check_print(complaints, state.options.file, say_to_stdout, NULL);
+	free(complaints);
 	settings_free(settings);
 	return fflush(stdout) == EOF ? 1 : result;
 }

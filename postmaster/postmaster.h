@@ -27,7 +27,7 @@ struct options {
 	bool		 debug;		/* -d: the log to stderr, too */
 	bool		 verbose;
 	bool		 rootless;	/* started without root */
-	bool		 starting;	/* stderr is still there */
+	bool		 starting;	/* trouble is told on stderr, too */
 };
 
 /* settings.c: what the configuration says to postmaster itself */
