@@ -414,6 +414,7 @@ open_file(void)
 	if (execute(db.handle, "PRAGMA page_size = 4096;"
 	    "PRAGMA auto_vacuum = INCREMENTAL;") == -1 ||
 	    execute(db.handle, settings) == -1 ||
+	    execute(db.handle, "BEGIN EXCLUSIVE; COMMIT") == -1 ||
 	    query_number(db.handle, "PRAGMA user_version") == -1 ||
 	    query_number(db.handle, "SELECT count(*) FROM sqlite_schema") ==
 	    -1) {
@@ -421,6 +422,7 @@ open_file(void)
 			return -1;
 		fatalx("%s: %s", FILE_NAME, db.why);
 	}
+	(void)sqlite3_busy_timeout(db.handle, 0);
 	return 0;
 }
 
@@ -549,7 +551,7 @@ set_aside(char *name, size_t size)
 static void
 repair(void)
 {
-	char	 name[NAME_LENGTH], text[NAME_LENGTH * 2];
+	char	 name[NAME_LENGTH], text[NAME_LENGTH * 4];
 
 	log_note(LOG_ERR, "repair", "%s is damaged: %s", FILE_NAME, db.why);
 	set_aside(name, sizeof(name));

@@ -76,8 +76,8 @@ const char *const db_statements[SQL_MAX] = {
 [SQL_MESSAGE_COUNT] = "UPDATE message SET rows = rows + ?1,"
 	" waiting = waiting + ?1 - ?2 WHERE id = ?3"
 	" RETURNING rows, waiting",
-[SQL_MESSAGE_AGE] = "UPDATE message SET arrival = arrival - ?1,"
-	" sum = ?2 WHERE id = ?3",
+[SQL_MESSAGE_AGE] = "UPDATE message SET arrival = arrival - ?"
+	" WHERE id = ?",
 [SQL_MESSAGE_REMOVE] = "DELETE FROM message WHERE id = ?",
 [SQL_MESSAGE_PAGE] = "SELECT " MESSAGE_COLUMNS " FROM message"
 	" WHERE id > ? ORDER BY id LIMIT ?",
@@ -93,8 +93,6 @@ const char *const db_statements[SQL_MAX] = {
 	" notify, flags, parent, place, address, target, original, account,"
 	" sender, orcpt, sum) VALUES"
 	" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-[SQL_RECIPIENT_PAGE] = "SELECT " RECIPIENT_COLUMNS " FROM recipient"
-	" WHERE (message, row) > (?, ?) ORDER BY message, row LIMIT ?",
 [SQL_RECIPIENT_OF] = "SELECT " RECIPIENT_COLUMNS " FROM recipient"
 	" WHERE message = ? AND row > ? ORDER BY row LIMIT ?",
 [SQL_RECIPIENT_TEXTS] = "SELECT row, parent, state, address, target"

@@ -111,6 +111,7 @@ lease_use(struct lease *leases, size_t count, uint64_t id)
 		if ((leases[i].used[offset / 64] & bit) != 0)
 			return -1;
 		leases[i].used[offset / 64] |= bit;
+		leases[i].left--;
 		return 0;
 	}
 	return -1;

@@ -182,10 +182,10 @@ enum sql {
 	SQL_MESSAGE_REMOVE, SQL_MESSAGE_PAGE, SQL_MESSAGE_OWNED,
 	SQL_MESSAGE_DAMAGED,
 	SQL_BODY_ADD, SQL_BODY_GET, SQL_BODY_REMOVE,
-	SQL_RECIPIENT_ADD, SQL_RECIPIENT_PAGE, SQL_RECIPIENT_OF,
+	SQL_RECIPIENT_ADD, SQL_RECIPIENT_OF,
 	SQL_RECIPIENT_TEXTS, SQL_RECIPIENT_FINALS, SQL_RECIPIENT_DEFER,
 	SQL_RECIPIENT_END, SQL_RECIPIENT_STATE, SQL_RECIPIENT_REMOVE,
-	SQL_RECIPIENT_UNEXPAND, SQL_RECIPIENT_DUE_ALL, SQL_RECIPIENT_WAITING,
+	SQL_RECIPIENT_UNEXPAND, SQL_RECIPIENT_WAITING,
 	SQL_RECIPIENT_DAMAGED, SQL_RECIPIENT_DROP, SQL_RECIPIENT_CHILDREN,
 	SQL_RECIPIENT_REAGE,
 	SQL_DUE, SQL_DUE_LANE, SQL_DUE_FIRST, SQL_NEW,
@@ -244,7 +244,7 @@ int		 store_add_recipient(struct recipient *, enum stored);
 int		 store_remove_message(const struct message *);
 struct message	*store_message(enum sql);
 struct message	*store_load_message(uint64_t);
-int		 store_age_message(struct message *, int64_t);
+int		 store_age_message(const struct message *, int64_t);
 void		 store_uncount(const struct recipient *);
 int		 store_load_body(struct message *);
 struct recipient *store_recipient(enum sql, struct message *);
@@ -305,6 +305,7 @@ void		 body_scan_start(void);
 struct lease {
 	uint64_t	 first;
 	uint64_t	 used[WIRE_LEASE / 64];	/* a bit an id */
+	uint32_t	 left;		/* not yet used */
 };
 
 void		 lease_start(void);

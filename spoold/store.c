@@ -157,13 +157,13 @@ store_end_batch(bool committed)
 
 /* ---- messages ---- */
 
+/* Of what never changes; the arrival may be moved. */
 static uint64_t
-sum_message(const struct message *message, int64_t arrival)
+sum_message(const struct message *message)
 {
-	uint64_t	 numbers[5] = {
-		message->id, (uint64_t)arrival, message->size,
-		message->body_sum, (uint64_t)message->kind << 1 |
-		(message->in_file ? 1 : 0)
+	uint64_t	 numbers[4] = {
+		message->id, message->size, message->body_sum,
+		(uint64_t)message->kind << 1 | (message->in_file ? 1 : 0)
 	};
 
 	return checksum(checksum(0, numbers, sizeof(numbers)),
@@ -196,7 +196,7 @@ store_add_message(struct message *message)
 	    (int)client->family, client->address, sizeof(client->address),
 	    (int)client->tls, (int)client->esmtp, client->listener,
 	    client->helo, client->login, message->sender, message->envid,
-	    (int64_t)sum_message(message, message->arrival)) == -1)
+	    (int64_t)sum_message(message)) == -1)
 		return -1;
 	if (!message->in_file && db_run(SQL_BODY_ADD, "ib",
 	    (int64_t)message->id, message->body, (size_t)message->size) == -1)
@@ -280,7 +280,7 @@ store_message(enum sql sql)
 	else if (strlen(message->sender) >= WIRE_ADDRESS ||
 	    strlen(message->envid) >= WIRE_ENVID)
 		why = "its sender does not fit";
-	else if (sum_message(message, message->arrival) !=
+	else if (sum_message(message) !=
 	    (uint64_t)db_integer(sql, 23))
 		why = "its checksum is wrong";
 	if (why != NULL) {
@@ -339,11 +339,9 @@ store_load_body(struct message *message)
 }
 
 int
-store_age_message(struct message *message, int64_t amount)
+store_age_message(const struct message *message, int64_t amount)
 {
-	return db_run(SQL_MESSAGE_AGE, "iii", amount,
-	    (int64_t)sum_message(message, message->arrival - amount),
-	    (int64_t)message->id);
+	return db_run(SQL_MESSAGE_AGE, "ii", amount, (int64_t)message->id);
 }
 
 /* ---- recipients ---- */

@@ -14,8 +14,8 @@
 #include "log.h"
 #include "spoold.h"
 
-#define LEASES		4	/* blocks of ids a link holds at most */
-#define LEASE_RENEW	(WIRE_LEASE / 2)	/* used of the newest */
+#define LEASES		64	/* blocks of ids a link holds at most */
+#define LEASE_RENEW	(WIRE_LEASE / 2)	/* left: there is another */
 #define RECIPIENTS_MAX	65536	/* of one message, against runaways */
 
 struct smtpd_peer;
@@ -39,8 +39,7 @@ struct smtpd_peer {
 	struct link	*link;		/* NULL when it is gone */
 	bool		 may_claim_local;
 	struct lease	 leases[LEASES];
-	size_t		 newest;
-	uint32_t	 used_of_newest;
+	uint32_t	 ids_left;	/* of all leases */
 	bool		 leasing;
 	uint32_t	 pins;		/* incoming and leases that name it */
 	struct incomings open;
@@ -104,23 +103,39 @@ incoming_free(struct incoming *incoming)
 
 /* ---- leases ---- */
 
+/* The slot for a new lease: one that is used up, or else the oldest. */
+static struct lease *
+find_slot(struct smtpd_peer *peer)
+{
+	struct lease	*lease, *oldest = &peer->leases[0];
+
+	for (lease = peer->leases; lease < peer->leases + LEASES; lease++) {
+		if (lease->first == 0 || lease->left == 0)
+			return lease;
+		if (lease->first < oldest->first)
+			oldest = lease;
+	}
+	peer->ids_left -= oldest->left;
+	return oldest;
+}
+
 static void
 on_lease_given(void *arg, uint64_t first)
 {
 	struct smtpd_peer	*peer = arg;
-	struct w_txn_lease_ntf	 lease = {
+	struct lease		*lease;
+	struct w_txn_lease_ntf	 ntf = {
 		.first = first, .count = WIRE_LEASE
 	};
 
 	peer->leasing = false;
 	if (peer->link != NULL) {
-		peer->newest = (peer->newest + 1) % LEASES;
-		memset(&peer->leases[peer->newest], 0,
-		    sizeof(peer->leases[0]));
-		peer->leases[peer->newest].first = first;
-		peer->used_of_newest = 0;
-		link_tell(peer->link, IMSG_TXN_LEASE_NTF, &lease, NULL, 0,
-		    -1);
+		lease = find_slot(peer);
+		memset(lease, 0, sizeof(*lease));
+		lease->first = first;
+		lease->left = WIRE_LEASE;
+		peer->ids_left += WIRE_LEASE;
+		link_tell(peer->link, IMSG_TXN_LEASE_NTF, &ntf, NULL, 0, -1);
 	}
 	unpin(peer);
 }
@@ -163,7 +178,7 @@ on_txn_open(struct link *link, struct frame *frame, void *arg)
 		link_violation(link, "an id that is not of its lease");
 		return;
 	}
-	if (++peer->used_of_newest >= LEASE_RENEW)
+	if (--peer->ids_left < LEASE_RENEW)
 		renew_lease(peer);
 	if ((incoming = calloc(1, sizeof(*incoming))) == NULL)
 		fatal("incoming");

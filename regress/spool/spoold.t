@@ -1,0 +1,395 @@
+#!/usr/bin/python3
+"""The real spoold between stand-ins for all its neighbours."""
+import glob
+import os
+import re
+import shutil
+import socket
+import sqlite3
+import struct
+import subprocess
+import sys
+import tempfile
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+BUILD = os.path.join(TOP, os.environ.get('BUILD', 'build'))
+count = failed = 0
+
+
+def ok(what, good, told=None):
+    global count, failed
+    count += 1
+    print('%s %d - %s' % ('ok' if good else 'not ok', count, what))
+    if not good:
+        failed += 1
+        print('# got: %s' % str(told).replace('\n', '\n# '))
+    sys.stdout.flush()
+
+
+class Spool:
+    """One spool, and the stand-in that plays with it."""
+    def __init__(self, *settings):
+        self.top = tempfile.mkdtemp(prefix='postmaster-spool-')
+        self.directory = os.path.join(self.top, 'spool')
+        os.mkdir(self.directory, 0o700)
+        self.process = subprocess.Popen(
+            [standin, os.path.join(BUILD, 'spoold', 'spoold'),
+             self.directory, *settings], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True)
+        self.answer()
+
+    def answer(self):
+        lines = []
+        while True:
+            line = self.process.stdout.readline()
+            if not line:
+                raise EOFError('the stand-in has ended: %r' % lines)
+            lines.append(line.rstrip())
+            if re.match('(ok|no)( |$)', line):
+                return lines[-1].split()
+
+    def do(self, *words):
+        self.process.stdin.write(' '.join(str(w) for w in words) + '\n')
+        self.process.stdin.flush()
+        return self.answer()
+
+    def send(self, recipients, sender='a@b.test', size=1000, wait=1):
+        answer = self.do('send', sender, recipients, size)
+        if wait:
+            self.do('run', wait)
+        return answer[1] if answer[0] == 'ok' else None
+
+    def read(self, name):
+        try:
+            with open(os.path.join(self.top, name)) as file:
+                return file.read()
+        except FileNotFoundError:
+            return ''
+
+    def events(self, id=None):
+        lines = self.read('events').splitlines()
+        return [line for line in lines if id is None or id in line]
+
+    def log(self, word, id=None):
+        pattern = r'spoold\[\d+\]: %s .*%s' % (word, 'id=' + id if id else '')
+        return re.findall(pattern + '.*', self.read('log'))
+
+    def sql(self, text):
+        """Of a spool that is stopped."""
+        db = sqlite3.connect(os.path.join(self.directory, 'spool.db'))
+        with db:
+            rows = db.execute(text).fetchall()
+        db.close()
+        return rows
+
+    def bodies(self):
+        return glob.glob(os.path.join(self.directory, 'body', '*', '*'))
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+        shutil.rmtree(self.top)
+
+
+class Control:
+    """A client of the control socket."""
+    names = re.findall(r'^\tIMSG_(\w+)', open(os.path.join(
+        TOP, 'common', 'wire.h')).read(), re.M)
+
+    def __init__(self, spool):
+        self.spool = spool
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(os.path.join(spool.top, 'control'))
+        self.id = 0
+
+    def ask(self, name, payload):
+        self.id += 1
+        self.socket.sendall(struct.pack(
+            '=IIII', self.names.index(name), len(payload), self.id, 0) +
+            payload)
+        self.spool.do('run', 1)
+        header = self.socket.recv(16, socket.MSG_WAITALL)
+        length = struct.unpack('=IIII', header)[1]
+        return self.socket.recv(length, socket.MSG_WAITALL)
+
+    def list(self):
+        answer = self.ask('CTL_LIST_REQ', struct.pack(
+            '=QII128s128s', 0, 0, 0, b'', b''))
+        return struct.unpack_from('=QQQI', answer)
+
+    def action(self, action, id=0, amount=0):
+        answer = self.ask('CTL_ACTION_REQ', struct.pack(
+            '=QIIq128s128s', id, action, 0, amount, b'', b''))
+        return struct.unpack_from('=QI', answer)
+
+    def status(self):
+        return self.ask('CTL_STATUS_REQ', struct.pack('=Q', 0))[8:].decode()
+
+    def read(self, id):
+        return self.ask('CTL_READ_REQ', struct.pack(
+            '=QQ', id, 0))[16:].decode()
+
+
+def number(id):
+    value = 0
+    for digit in id:
+        value = value * 32 + '0123456789abcdefghijklmnopqrstuv'.index(digit)
+    return value
+
+
+RUN, HOLD, RELEASE, REMOVE, REROUTE, AGE, PAUSE, RESUME, CHECK = range(1, 10)
+
+
+def test_delivery():
+    spool = Spool()
+    one = spool.send('local-ok@x')
+    ok('a message is delivered', spool.events(one) ==
+       ['delivered %s 1 ok' % one], spool.events())
+    ok('with a closing line', len(spool.log('delivered', one)) == 1)
+    two = spool.send('local-ok@x,relay-ok@x,list-local-ok_local-zoe@x')
+    events = sorted(e.split(None, 3)[3] + ' ' + e.split()[0]
+                    for e in spool.events(two))
+    ok('a list reaches each of its members once', events ==
+       ['ok delivered', 'relay(ok) relayed', 'zoe delivered'], events)
+    three = spool.send('local-forward@x')
+    ok('a .forward is expanded by the worker', sorted(
+        e.split(None, 3)[3] for e in spool.events(three)) ==
+       ['forward', 'ok', '|program'], spool.events(three))
+    large = spool.send('local-ok@x', size=300000)
+    ok('a large message is delivered',
+       'delivered %s 1 ok' % large in spool.events(), spool.events(large))
+    ok('and its body is gone', spool.bodies() == [], spool.bodies())
+    spool.send('discard@x,list-local-ok@x')
+    spool.do('stop')
+    ok('nothing is left', spool.sql(
+        'SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM'
+        ' recipient), (SELECT count(*) FROM body), messages, octets,'
+        ' deferred, held FROM spool') == [(0,) * 7])
+    spool.end()
+
+
+def test_bounces():
+    spool = Spool()
+    one = spool.send('local-fail@x,relay-fail@x,refuse@x',
+                     sender='local-ok@x')
+    bounces = spool.log('bounce', None)
+    ok('each failure is bounced', len(spool.log('bounced', one)) == 3 and
+       len(bounces) == 3, spool.read('log'))
+    texts = [spool.read(os.path.basename(p)) for p in
+             glob.glob(os.path.join(spool.top, '*.1'))]
+    report = ''.join(t for t in texts if 'for ever' in t)
+    for line in ('sender=\n', 'To: local-ok@x\n',
+                 'Content-Type: multipart/report;'
+                 ' report-type=delivery-status;', 'X-Mark: kept\n',
+                 'Final-Recipient: rfc822; local-fail@x\n',
+                 'Action: failed\nStatus: 5.2.2\n',
+                 'Auto-Submitted: auto-replied\n',
+                 'Reporting-MTA: dns; here.test\n'):
+        ok('the report holds %r' % line, line in report, report)
+    ok('and not the body', 'xxxx' not in report)
+    two = spool.send('local-fail@x', sender='<>')
+    ok('a null sender gets none', len(spool.log('double-bounce', two)) == 1
+       and len(spool.log('bounce', None)) == 3, spool.read('log'))
+    spool.send('local-fail@x', sender='local-fail@x')
+    ok('a bounce is not bounced', len(spool.log('double-bounce', None)) == 2)
+    spool.end()
+
+
+def test_deferral():
+    spool = Spool()
+    one = spool.send('local-later@x', sender='local-ok@x')
+    two = spool.send('relay-dead@x')
+    three = spool.send('relay-dead@x')
+    ok('what fails for now waits', len(spool.log('deferred', one)) == 1)
+    ok('a closed hop is not tried', len(spool.events(two)) == 1 and
+       spool.events(three) == [] and
+       len(spool.log('deferred', three)) == 1, spool.events())
+    spool.do('kill')
+    spool.do('start')
+    spool.do('run', 2)
+    ok('a crash changes no time', len(spool.events(one)) == 1)
+    spool.do('stop')
+    spool.sql('UPDATE recipient SET next = 0')
+    spool.do('start')
+    spool.do('run', 2)
+    ok('it is tried again when due', len(spool.events(one)) == 2 and
+       len(spool.events(two)) + len(spool.events(three)) >= 2,
+       spool.events())
+    spool.do('stop')
+    spool.sql('UPDATE message SET arrival = arrival - 18000000000')
+    spool.sql('UPDATE recipient SET next = 0')
+    spool.do('start')
+    spool.do('run', 2)
+    ok('a delay is told once', len(spool.log('delay-notice', None)) == 3 and
+       len(spool.log('deferred', one)) == 3, spool.read('log'))
+    spool.do('stop')
+    spool.sql('UPDATE message SET arrival = arrival - 500000000000')
+    spool.sql('UPDATE recipient SET next = 0')
+    spool.do('start')
+    spool.do('run', 2)
+    ok('nothing expires before five tries',
+       len(spool.log('bounced', one)) == 0)
+    spool.do('stop')
+    spool.sql('UPDATE recipient SET next = 0')
+    spool.do('start')
+    spool.do('run', 2)
+    ok('then it does', len(spool.log('bounced', one)) == 1,
+       spool.read('log'))
+    spool.end()
+
+
+def test_crash():
+    spool = Spool()
+    ids = [spool.send('local-hangs@x', wait=0) for i in range(30)]
+    spool.do('run', 1)
+    large = spool.send('local-hangs@x', size=100000)
+    before = len(spool.events())
+    spool.do('kill')
+    spool.do('start')
+    spool.do('run', 2)
+    ok('what was in work when it died is tried again', before == 16 and
+       len(spool.events()) == 32, spool.events())
+    ok('a large body is still there', len(spool.bodies()) == 1)
+    spool.do('stop')
+    ok('every message is', spool.sql('SELECT count(*) FROM message') ==
+       [(31,)])
+    spool.sql("UPDATE message SET sender = 'other' WHERE id = (SELECT min(id)"
+              " FROM message)")
+    spool.do('start')
+    spool.do('run', 2)
+    ok('a damaged row is moved away', len(spool.log('damaged')) >= 1)
+    spool.do('stop')
+    ok('alone', spool.sql('SELECT (SELECT count(*) FROM message), (SELECT'
+       ' count(DISTINCT message) FROM damaged), messages FROM spool') ==
+       [(30, 1, 30)])
+    ok('ids are not used twice', len(set(ids)) == 30)
+    spool.end()
+
+
+def test_repair():
+    spool = Spool()
+    for i in range(40):
+        spool.send('local-later@x', wait=0, size=5000)
+    spool.do('run', 1)
+    spool.do('stop')
+    path = os.path.join(spool.directory, 'spool.db')
+    size = os.path.getsize(path)
+    with open(path, 'r+b') as file:
+        file.seek(4096 * 40)
+        file.write(os.urandom(4096 * 4))
+    open(path + '.damaged', 'w').close()
+    spool.do('start')
+    ok('a damaged database is set aside', len(glob.glob(path + '.bad-*')) >= 1)
+    one = spool.send('local-ok@x')
+    ok('and mail is taken again', len(spool.events(one)) == 1)
+    spool.do('stop')
+    kept = spool.sql('SELECT count(*) FROM message')[0][0]
+    ok('what could be read is kept', 0 < kept <= 40 and size > 4096 * 44,
+       kept)
+    with open(path, 'r+b') as file:
+        file.write(b'no database at all' * 1000)
+    spool.do('start')
+    ok('one that is none is replaced', spool.send('local-ok@x') is not None)
+    spool.end()
+
+
+def test_poison():
+    spool = Spool()
+    one = spool.send('local-dies@x')
+    two = spool.send('local-ok@x')
+    spool.do('run', 3)
+    ok('what kills its worker twice is put off',
+       len(spool.log('poison', one)) == 1 and
+       len(spool.events(one)) == 2, spool.read('log'))
+    ok('and stops nothing else', len(spool.events(two)) == 1)
+    spool.do('relink')
+    ok('a policyd that comes anew is asked',
+       spool.send('local-ok@x') is not None)
+    spool.end()
+
+
+def test_control():
+    spool = Spool()
+    control = Control(spool)
+    one = spool.send('local-later@x')
+    large = spool.send('local-later@x', size=100000)
+    ok('the queue is listed', control.list() == (0, 2, 101000, 2),
+       control.list())
+    ok('a message is exported', 'Recipient: <local-later@x>\n' in
+       control.read(number(one)))
+    ok('run tries all', control.action(RUN)[1] == 1 and
+       len(spool.events(one)) == 2, spool.events())
+    ok('but not twice in ten seconds', control.action(RUN)[1] == 4)
+    ok('run of one does', control.action(RUN, number(one)) == (1, 1) and
+       len(spool.events(one)) == 3)
+    ok('hold', control.action(HOLD, number(one)) == (1, 1) and
+       'held=1' in control.status(), control.status())
+    ok('what is held is not run', control.action(RUN, number(one)) == (0, 2))
+    ok('release', control.action(RELEASE, number(one)) == (1, 1) and
+       len(spool.events(one)) == 4)
+    ok('remove', control.action(REMOVE, number(large)) == (1, 1) and
+       control.list() == (0, 1, 1000, 1) and spool.bodies() == [],
+       (control.list(), spool.bodies()))
+    ok('no such message', control.action(REMOVE, 5) == (0, 2))
+    control.action(PAUSE)
+    two = spool.send('local-ok@x')
+    ok('pause', spool.events(two) == [] and 'paused=yes' in control.status())
+    control.action(RESUME)
+    ok('resume', len(spool.events(two)) == 1)
+    lists = spool.send('list-local-later_local-ok@x')
+    ok('reroute expands afresh', control.action(REROUTE, number(lists)) ==
+       (1, 1) and len(spool.log('expanded', lists)) == 2 and
+       len([e for e in spool.events(lists) if 'delivered' in e]) == 1,
+       spool.read('log'))
+    ok('age', control.action(AGE, number(one), 6 * 86400 * 1000000)[1] == 1
+       and len(spool.log('bounced', one)) == 1, spool.read('log'))
+    ok('check', control.action(CHECK)[1] == 1)
+    ok('remove by filter', control.action(REMOVE)[1] == 1 and
+       control.list()[1] == 0, control.list())
+    spool.do('stop')
+    ok('nothing is left', spool.sql(
+        'SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM'
+        ' recipient), messages, octets, deferred, held FROM spool') ==
+       [(0,) * 6], spool.sql('SELECT * FROM spool'))
+    spool.end()
+
+
+def test_reserve():
+    spool = Spool('disk-reserve = 1000000G')
+    spool.do('run', 1)
+    ok('below the reserve smtpd is told so', spool.do('state') == ['no'])
+    ok('and nothing is taken', spool.do(
+        'send', 'a@b.test', 'local-ok@x', 1000)[2] == '2')
+    spool.end()
+
+
+def test_window():
+    spool = Spool('window = 100')
+    answer = spool.do('bench', 3000, 100, 2000, 'local-ok@x')
+    ok('more than the window are all delivered',
+       answer[1:3] == ['3000', '3000'], answer)
+    spool.do('stop')
+    ok('and none is left', spool.sql('SELECT messages, deferred FROM spool')
+       == [(0, 0)], spool.sql('SELECT * FROM spool'))
+    spool.end()
+
+
+scratch = tempfile.mkdtemp(prefix='postmaster-standin-')
+standin = os.path.join(scratch, 'standin')
+subprocess.run(
+    ['cc', '-std=gnu17', '-D_GNU_SOURCE', '-DLIBBSD_OVERLAY', '-O1',
+     *os.environ.get('SANFLAGS', '').split(), '-isystem',
+     '/usr/include/bsd', '-I' + os.path.join(TOP, 'common'), '-o', standin,
+     os.path.join(TOP, 'regress', 'spool', 'standin.c'),
+     os.path.join(BUILD, 'libcommon.a'), '-lbsd', '-levent_core',
+     '-lseccomp'], check=True)
+wanted = sys.argv[1:]
+for name, test in list(globals().items()):
+    if name.startswith('test_') and (not wanted or name[5:] in wanted):
+        try:
+            test()
+        except (EOFError, BrokenPipeError, sqlite3.Error) as why:
+            ok('%s goes through' % name, False, why)
+shutil.rmtree(scratch)
+print('1..%d' % count)
+sys.exit(1 if failed else 0)
