@@ -35,7 +35,7 @@ static struct {
 	struct link	*links[RELAYS_MAX];
 	struct gate	 gates[RELAYS_MAX];
 	uint32_t	 relays;	/* workers seen so far */
-	uint32_t	 newest;	/* first instance of the newest relays */
+	uint32_t	 newest;	/* first instance of the newest */
 	uint64_t	 last_number;
 } hops = {
 	.ready = TAILQ_HEAD_INITIALIZER(hops.ready),
