@@ -30,7 +30,6 @@ set_timer(void)
 static void
 wait_for_link(struct question *question)
 {
-	question->id = 0;
 	question->waiting = true;
 	if (TAILQ_EMPTY(&policy.waiting))
 		set_timer();
@@ -50,7 +49,8 @@ ask_rcpt_check(struct question *question)
 	    session->transaction->sender);
 	(void)snprintf(req.recipient, sizeof(req.recipient), "%s",
 	    question->recipient);
-	question->id = link_ask(policy.link, IMSG_RCPT_CHECK_REQ, &req, NULL,
+	question->link = policy.link;
+	question->id = link_ask(question->link, IMSG_RCPT_CHECK_REQ, &req, NULL,
 	    0, -1, question);
 }
 
@@ -76,8 +76,8 @@ policy_forget(struct session *session)
 
 	if (question->waiting)
 		TAILQ_REMOVE(&policy.waiting, question, entry);
-	else if (question->id != 0 && policy.link != NULL)
-		link_forget(policy.link, question->id);
+	else if (question->id != 0)
+		link_forget(question->link, question->id);
 	question->waiting = false;
 	question->id = 0;
 }
@@ -87,13 +87,16 @@ on_rcpt_check_ans(struct link *link, struct frame *frame, void *arg)
 {
 	struct question *question = arg;
 
-	(void)link;
+	question->id = 0;
 	if (frame->payload == NULL) {
-		policy.link = NULL;
-		wait_for_link(question);
+		if (policy.link == link)
+			policy.link = NULL;
+		if (policy.link != NULL)
+			ask_rcpt_check(question);
+		else
+			wait_for_link(question);
 		return;
 	}
-	question->id = 0;
 	policy_answered(question->session, frame->payload);
 }
 

@@ -356,7 +356,8 @@ enum session_state {
 struct question {
 	TAILQ_ENTRY(question) entry;	/* of those that wait for a link */
 	struct session	*session;
-	uint32_t	 id;		/* 0: not asked now */
+	struct link	*link;		/* it was asked over */
+	uint32_t	 id;		/* by which to forget it; 0: not asked */
 	bool		 waiting;
 	int64_t		 since;
 	char		 recipient[WIRE_ADDRESS];
