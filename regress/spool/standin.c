@@ -52,9 +52,6 @@ static struct {
 	struct link	*policyd;
 	struct link	*deliver;
 	struct link	*relay;
-	struct link	*ctl;
-	uint64_t	 lease_next;
-	uint64_t	 lease_end;
 	struct { uint64_t first, end; } leases[16];
 	int		 lease_count;
 	int		 takes_mail;
@@ -79,7 +76,18 @@ event_line(const char *what, uint64_t id, uint32_t row, const char *text)
 	fflush(s.events);
 }
 
-/* Run the loop until a condition holds; false after ten seconds. */
+static void
+drain_all(void)
+{
+	if (s.pid == 0)
+		return;
+	link_drain(s.smtpd);
+	link_drain(s.policyd);
+	link_drain(s.deliver);
+	link_drain(s.relay);
+}
+
+/* Run the loop until a condition holds; false after some seconds. */
 static bool
 run_until(bool (*holds)(void), int seconds)
 {
@@ -91,10 +99,7 @@ run_until(bool (*holds)(void), int seconds)
 			return false;
 		event_base_loopexit(s.base, &wait);
 		event_base_loop(s.base, EVLOOP_ONCE);
-		link_drain(s.smtpd);
-		link_drain(s.policyd);
-		link_drain(s.relay);
-		link_drain(s.deliver);
+		drain_all();
 	}
 	return true;
 }
@@ -800,10 +805,7 @@ main(int argc, char **argv)
 		event_add(input, NULL);
 		while (!has_line) {
 			event_base_loop(s.base, EVLOOP_ONCE);
-			link_drain(s.smtpd);
-			link_drain(s.policyd);
-			link_drain(s.deliver);
-			link_drain(s.relay);
+			drain_all();
 		}
 		if (fgets(line, sizeof(line), stdin) == NULL)
 			break;

@@ -1,0 +1,99 @@
+/* links: spoold/retry.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "clock.h"
+#include "spoold/spoold.h"
+
+static const struct settings limits = {
+	.retry_min = MINUTE, .retry_max = HOUR, .expire = 5 * DAY,
+	.delay_notice = 4 * HOUR, .bounce_expire = DAY
+};
+
+/* The delay before the attempt behind that many, without jitter. */
+static int64_t
+delay(uint32_t attempts, uint32_t random)
+{
+	struct retry_facts	 facts = {
+		.now = 7 * DAY, .arrival = 7 * DAY - MINUTE,
+		.attempts = attempts, .random = random
+	};
+
+	return retry_next(&limits, &facts) - facts.now;
+}
+
+static void
+grows_from_a_minute_to_an_hour(void **state)
+{
+	uint32_t	 i;
+
+	(void)state;
+	assert_true(delay(1, 0) == MINUTE);
+	assert_true(delay(2, 0) == 2 * MINUTE);
+	assert_true(delay(6, 0) == 32 * MINUTE);
+	assert_true(delay(7, 0) == HOUR);
+	assert_true(delay(4000000000U, 0) == HOUR);
+	for (i = 0; i < 5000; i += 7) {
+		assert_true(delay(7, i) <= HOUR);
+		assert_true(delay(7, i) >= HOUR - HOUR / 4);
+	}
+	assert_true(delay(7, 1023) < delay(7, 1));
+}
+
+static void
+expires_by_age_and_tries(void **state)
+{
+	struct retry_facts	 facts = {
+		.now = 10 * DAY, .arrival = 5 * DAY, .attempts = 90,
+		.tries = 5
+	};
+
+	(void)state;
+	assert_true(retry_expired(&limits, &facts));
+	facts.tries = 4;
+	assert_false(retry_expired(&limits, &facts));
+	facts.tries = 5;
+	facts.arrival++;
+	assert_false(retry_expired(&limits, &facts));
+	facts.is_bounce = true;
+	assert_true(retry_expired(&limits, &facts));
+	facts.arrival = 9 * DAY + 1;
+	assert_false(retry_expired(&limits, &facts));
+	facts.arrival = 30 * DAY;	/* from the future */
+	assert_false(retry_expired(&limits, &facts));
+}
+
+static void
+warns_after_four_hours(void **state)
+{
+	struct retry_facts	 facts = { .now = 4 * HOUR };
+	struct settings		 silent = limits;
+
+	(void)state;
+	assert_true(retry_warn_due(&limits, &facts));
+	facts.now--;
+	assert_false(retry_warn_due(&limits, &facts));
+	facts.now = DAY;
+	facts.is_bounce = true;
+	assert_false(retry_warn_due(&limits, &facts));
+	facts.is_bounce = false;
+	silent.delay_notice = 0;
+	assert_false(retry_warn_due(&silent, &facts));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(grows_from_a_minute_to_an_hour),
+		cmocka_unit_test(expires_by_age_and_tries),
+		cmocka_unit_test(warns_after_four_hours)
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

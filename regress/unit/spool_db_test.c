@@ -1,0 +1,180 @@
+/* links: spoold/db.c spoold/db_sql.c common/log.c common/queueid.c
+ * common/clock.c */
+#include <sys/wait.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "log.h"
+#include "spoold/spoold.h"
+
+static char	 directory[] = "/tmp/postmaster-db-XXXXXX";
+
+/* One integer of a database that nobody has open. */
+static int64_t
+number(const char *text)
+{
+	sqlite3_stmt	*statement;
+	sqlite3		*handle;
+	int64_t		 value = -1;
+
+	assert_int_equal(sqlite3_open("spool.db", &handle), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(handle, text, -1, &statement,
+	    NULL), SQLITE_OK);
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		value = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	sqlite3_close(handle);
+	return value;
+}
+
+static void
+add_body(int64_t id)
+{
+	assert_int_equal(db_run(SQL_BODY_ADD, "ib", id, "octets", (size_t)6),
+	    1);
+}
+
+static bool
+has_body(int64_t id)
+{
+	bool	 has = db_ask(SQL_BODY_GET, "i", id) == 1;
+
+	db_end(SQL_BODY_GET);
+	return has;
+}
+
+static void
+is_made_as_it_must_be(void **state)
+{
+	(void)state;
+	db_open();
+	db_close();
+	assert_true(number("PRAGMA user_version") == db_version);
+	assert_true(number("PRAGMA auto_vacuum") == 2);
+	assert_true(number("PRAGMA page_size") == 4096);
+	assert_true(number("SELECT high FROM spool") == 0);
+}
+
+/* A process of our own that is killed; what had been committed stays. */
+static void
+survives_a_kill(void **state)
+{
+	pid_t	 pid;
+	int	 status;
+
+	(void)state;
+	if ((pid = fork()) == 0) {
+		db_open();
+		if (db_run(SQL_BEGIN, "") == -1)
+			_exit(1);
+		add_body(7);
+		if (db_run(SQL_COMMIT, "") == -1 ||
+		    db_run(SQL_BEGIN, "") == -1)
+			_exit(1);
+		add_body(8);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	db_open();
+	assert_true(has_body(7));
+	assert_false(has_body(8));
+	db_close();
+}
+
+static void
+refuses_the_same_id(void **state)
+{
+	(void)state;
+	db_open();
+	assert_int_equal(db_run(SQL_BEGIN, ""), 0);
+	add_body(9);
+	assert_int_equal(db_run(SQL_BODY_ADD, "ib", (int64_t)9, "x",
+	    (size_t)1), -1);
+	assert_int_equal(db_trouble(), DB_OTHER);
+	assert_true(db_in_transaction());
+	assert_int_equal(db_run(SQL_ROLLBACK, ""), 0);
+	assert_false(has_body(9));
+	db_close();
+}
+
+static void
+refuses_a_newer_version(void **state)
+{
+	char	 text[64];
+	pid_t	 pid;
+	int	 status;
+
+	(void)state;
+	(void)number("PRAGMA user_version = 1000");
+	if ((pid = fork()) == 0) {
+		close(STDERR_FILENO);
+		db_open();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	(void)snprintf(text, sizeof(text), "PRAGMA user_version = %d",
+	    db_version);
+	(void)number(text);
+	db_open();
+	assert_true(has_body(7));
+	db_close();
+}
+
+static void
+sets_aside_what_is_none(void **state)
+{
+	FILE	*file = fopen("spool.db", "r+");
+	int	 i;
+
+	(void)state;
+	assert_non_null(file);
+	for (i = 0; i < 1000; i++)
+		fputs("this is no database", file);
+	fclose(file);
+	(void)unlink("spool.db-wal");
+	db_open();
+	assert_false(has_body(7));
+	add_body(7);
+	db_close();
+	assert_int_equal(system("ls spool.db.bad-* >/dev/null"), 0);
+}
+
+static int
+clean_up(void **state)
+{
+	char	 command[128];
+
+	(void)state;
+	(void)snprintf(command, sizeof(command), "rm -rf %s", directory);
+	return system(command);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(is_made_as_it_must_be),
+		cmocka_unit_test(survives_a_kill),
+		cmocka_unit_test(refuses_the_same_id),
+		cmocka_unit_test(refuses_a_newer_version),
+		cmocka_unit_test(sets_aside_what_is_none)
+	};
+
+	if (mkdtemp(directory) == NULL || chdir(directory) == -1)
+		return 1;
+	log_start("spool_db_test", true);
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, clean_up);
+}
