@@ -332,7 +332,8 @@ parent_end(struct child *child)
 	struct child_worker *worker;
 
 	(void)child;
-	TAILQ_FOREACH(worker, &parent.workers, entry)
+	TAILQ_FOREACH(worker, &parent.workers, entry) {
 		kill(worker->pid, SIGTERM);
+	}
 	drop_end();
 }

@@ -152,9 +152,12 @@ settle(struct worker *worker)
 		worker->home_errno = errno;
 	if (worker->home_errno != 0 && chdir("/") == -1)
 		_exit(71);
-	if (worker->kind == WORKER_PROGRAM)
-		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	else
+	if (worker->kind == WORKER_PROGRAM) {
+		/* Programs of this user are not to trace us. */
+		if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1 ||
+		    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+			_exit(71);
+	} else
 		jail_filter(worker->kind == WORKER_MBOX ? JAIL_MBOX :
 		    JAIL_MAILBOX);
 }
