@@ -19,7 +19,8 @@ Lines of a dialogue:
   lacks TEXT        it contains no such line
   envelope TEXT     its envelope contains this
   none              no message was taken
-  log TEXT          a line of the log contains this
+  log TEXT          a line of the log contains this, and this & this
+  memory KBYTES     smtpd has never held more
 """
 import os
 import re
@@ -270,3 +271,11 @@ class Dialogue:
                 return
             time.sleep(0.1)
         raise Failure("no %r in the log" % text)
+
+    def do_memory(self, text):
+        if BUILD.rstrip("/").endswith("san"):
+            return      # a sanitizer keeps what is freed
+        with open("/proc/%d/status" % self.standin.pid) as status:
+            most = int(re.search(r"VmHWM:\s*(\d+)", status.read())[1])
+        if most > int(text):
+            raise Failure("smtpd held %d kB" % most)
