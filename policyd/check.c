@@ -1,6 +1,10 @@
 /*
  * -n: what is wrong with the routes, as far as it can be known without mail.
  * Every file is read, every line is walked.
+ *
+ * Only what stands in postmaster.cf itself is wrong.  A mistake in a table or
+ * alias file is something that is lacking: such files change while all runs,
+ * and one of them must not keep the suite from starting.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +124,24 @@ address_for(const struct checker *checker, const struct line *line,
 	return true;
 }
 
+/* The walk ended badly: whose mistake is it? */
+static void
+complain_of_walk(struct checker *checker, const struct conf_place *place,
+    const char *left, const struct decision *decision)
+{
+	const char *main = checker->conf->files[0];
+	const char *kind = decision->fault == FAULT_LOOP ? "a loop: " : "";
+	size_t length = strlen(main);
+
+	if (strncmp(decision->where, main, length) == 0 &&
+	    decision->where[length] == ':')
+		conf_wrong(checker->conf, place, "%s: %s%s", left, kind,
+		    decision->text + 6);
+	else
+		conf_lacking(checker->conf, place, "%s: %s%s", left, kind,
+		    decision->text + 6);
+}
+
 /* Follow the line through all its targets. */
 static void
 check_walk(struct checker *checker, const struct line *line)
@@ -139,12 +161,10 @@ check_walk(struct checker *checker, const struct line *line)
 	    decision.fault == FAULT_DOMAIN)
 		conf_warning(checker->conf, &line->place, "%s leads nowhere: "
 		    "%s", line->left, decision.text + 6);
-	else if (decision.fault == FAULT_LOOP)
-		conf_wrong(checker->conf, &line->place, "%s: a loop: %s",
-		    line->left, decision.text + 6);
-	else if (decision.fault == FAULT_CONFIG)
-		conf_wrong(checker->conf, &line->place, "%s: %s", line->left,
-		    decision.text + 6);
+	else if (decision.fault == FAULT_LOOP ||
+	    decision.fault == FAULT_CONFIG)
+		complain_of_walk(checker, &line->place, line->left,
+		    &decision);
 }
 
 /* @a @b sends strangers' mail on if b is not ours. */
@@ -223,7 +243,7 @@ check_again(struct checker *checker, const struct lines *first,
 	for (i = 0; i < second->count; i++) {
 		line = &second->entries[i];
 		if ((before = lines_find(first, line->left)) != NULL)
-			conf_wrong(checker->conf, &line->place, "%s stands "
+			conf_lacking(checker->conf, &line->place, "%s stands "
 			    "here a second time, first at %s:%d; put all "
 			    "targets on one line", line->left,
 			    before->place.file, before->place.line);
@@ -354,8 +374,7 @@ check_alias(struct checker *checker, const struct alias *alias)
 	walk_address(&walk, &address, &decision);
 	walk_end(&walk);
 	if (decision.fault == FAULT_LOOP)
-		conf_wrong(checker->conf, &place, "%s: a loop: %s",
-		    alias->name, decision.text + 6);
+		complain_of_walk(checker, &place, alias->name, &decision);
 }
 
 static void

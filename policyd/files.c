@@ -163,7 +163,7 @@ complain(void *arg, int line, int column, const char *what)
 	struct conf_place place = { file->path, line, column };
 
 	if (files.complaints != NULL)
-		conf_wrong(files.complaints, &place, "%s", what);
+		conf_lacking(files.complaints, &place, "%s", what);
 	else if (!files.mute)
 		log_note(LOG_ERR, "table", "%s:%d:%d: %s", file->path, line,
 		    column, what);
@@ -212,7 +212,7 @@ parse_table(struct file *file, const char *text, size_t length)
 	/* From now on nobody complains to that stream. */
 	file->conf->errors = NULL;
 	if (files.complaints != NULL)
-		files.complaints->wrong += file->conf->wrong;
+		files.complaints->lacking += file->conf->wrong;
 	else if (out != NULL) {
 		(void)fclose(out);
 		log_lines(said);

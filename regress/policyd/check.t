@@ -79,20 +79,20 @@ check "a section that is missing" 1 ':2:17: there is no \[route "in"\]' <<END
 routing-table = in
 END
 printf 'a@x.test  root\nb@x.test  nosuch(1)\n' >"$SCRATCH/table"
-check "a mistake in a table" 1 "^$SCRATCH/table:2:11: nosuch" <<END
+check "a mistake in a table" 2 "^$SCRATCH/table:2:11: nosuch" <<END
 file "SCRATCH/table"
 END
 printf 'a@x.test  root\n@bad..domain  root\n' >"$SCRATCH/table"
-check "a left side that is none" 1 "^$SCRATCH/table:2:1: " <<END
+check "a left side that is none" 2 "^$SCRATCH/table:2:1: " <<END
 file "SCRATCH/table"
 END
 printf 'a@x.test  root\n' >"$SCRATCH/table"
-check "a left side in two files" 1 "^$SCRATCH/table:1:1: .* second time" <<END
+check "a left side in two files" 2 "^$SCRATCH/table:1:1: .* second time" <<END
 A@X.test root
 file "SCRATCH/table"
 END
 printf 'file "/etc/x"\n' >"$SCRATCH/table"
-check "an include within one" 1 "^$SCRATCH/table:1:1: .* no other" <<END
+check "an include within one" 2 "^$SCRATCH/table:1:1: .* no other" <<END
 file "SCRATCH/table"
 END
 printf 'a@x.test  root\n' >"$SCRATCH/table"
@@ -102,14 +102,14 @@ file "SCRATCH/table"
 END
 printf 'a: b\nb: a\nc: x y\nroot: a@b.test\nd: :include:/no/such\n' \
     >"$SCRATCH/aliases"
-check "a mistake in the aliases" 1 "^$SCRATCH/aliases:3:4: two words" <<END
+check "a mistake in the aliases" 2 "^$SCRATCH/aliases:3:4: two words" <<END
 [core]
 alias-file = SCRATCH/aliases
 END
 cp "$SCRATCH/conf" "$SCRATCH/again"
-check "a loop in the aliases" 1 "^$SCRATCH/aliases:1:4: a: a loop" \
+check "a loop in the aliases" 2 "^$SCRATCH/aliases:1:4: a: a loop" \
     <"$SCRATCH/again"
-check "an include that is missing" 1 \
+check "an include that is missing" 2 \
     "^$SCRATCH/aliases:5:4: /no/such does not exist" <"$SCRATCH/again"
 check "root without a human" 0 'root has no human' <<END
 @ relay()
