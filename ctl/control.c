@@ -2,6 +2,7 @@
  * Questions to spoold over the control socket: one at a time, one answer each.
  */
 
+#include <err.h>
 #include <errno.h>
 #include <string.h>
 #include <sysexits.h>
@@ -14,14 +15,16 @@
 int
 control_open(const struct place *place, struct control *control)
 {
+	int	error;
+
 	control->id = 0;
 	control->fd = connect_to(place->control, CONNECT_MILLISECONDS);
 	if (control->fd != -1)
 		return EX_OK;
-	fprintf(stderr, "postctl: %s: %s%s\n", place->control,
-	    strerror(errno), errno == ENOENT || errno == ECONNREFUSED ?
-	    ": is postmaster(8) running?" : "");
-	return errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
+	error = errno;
+	warn("%s%s", place->control, error == ENOENT ||
+	    error == ECONNREFUSED ? " (is postmaster(8) running?)" : "");
+	return error == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
 }
 
 void
@@ -32,34 +35,76 @@ control_close(struct control *control)
 	control->fd = -1;
 }
 
-int
-control_ask(struct control *control, enum imsg_type type,
-    const void *question, struct frame *answer)
+/* Wait for the answer to a question that was written, or was not. */
+static int
+read_answer(struct control *control, int written, enum imsg_type type,
+    struct frame *answer)
 {
 	const char	*why = NULL;
 
-	if (link_write_blocking(control->fd, type, ++control->id, question,
-	    NULL, 0, -1) == -1) {
-		fprintf(stderr, "postctl: asking the queue: %s\n",
-		    strerror(errno));
+	if (written == -1) {
+		warn("asking the queue");
 		return EX_UNAVAILABLE;
 	}
 	if (link_read_blocking(control->fd, PROC_CTL, PROC_SPOOLD, answer, -1,
 	    &why) == -1) {
-		fprintf(stderr, "postctl: no answer from the queue: %s\n",
-		    why);
+		warnx("no answer from the queue: %s", why);
 		return EX_UNAVAILABLE;
 	}
-	if (answer->type != wire_row(type)->answer ||
-	    answer->id != control->id) {
-		fprintf(stderr, "postctl: the answer is to another question\n");
+	if (answer->type != type || answer->id != control->id) {
+		warnx("the answer is to another question");
 		return EX_PROTOCOL;
 	}
 	return EX_OK;
 }
 
 int
-control_act(struct control *control, const struct w_ctl_action_req *action,
+ask_ctl_list(struct control *control, const struct w_ctl_list_req *question,
+    struct frame *answer)
+{
+	return read_answer(control, link_write_blocking(control->fd,
+	    IMSG_CTL_LIST_REQ, ++control->id, question, NULL, 0, -1),
+	    IMSG_CTL_LIST_ANS, answer);
+}
+
+int
+ask_ctl_show(struct control *control, const struct w_ctl_show_req *question,
+    struct frame *answer)
+{
+	return read_answer(control, link_write_blocking(control->fd,
+	    IMSG_CTL_SHOW_REQ, ++control->id, question, NULL, 0, -1),
+	    IMSG_CTL_SHOW_ANS, answer);
+}
+
+int
+ask_ctl_explain(struct control *control,
+    const struct w_ctl_explain_req *question, struct frame *answer)
+{
+	return read_answer(control, link_write_blocking(control->fd,
+	    IMSG_CTL_EXPLAIN_REQ, ++control->id, question, NULL, 0, -1),
+	    IMSG_CTL_EXPLAIN_ANS, answer);
+}
+
+int
+ask_ctl_status(struct control *control,
+    const struct w_ctl_status_req *question, struct frame *answer)
+{
+	return read_answer(control, link_write_blocking(control->fd,
+	    IMSG_CTL_STATUS_REQ, ++control->id, question, NULL, 0, -1),
+	    IMSG_CTL_STATUS_ANS, answer);
+}
+
+int
+ask_ctl_read(struct control *control, const struct w_ctl_read_req *question,
+    struct frame *answer)
+{
+	return read_answer(control, link_write_blocking(control->fd,
+	    IMSG_CTL_READ_REQ, ++control->id, question, NULL, 0, -1),
+	    IMSG_CTL_READ_ANS, answer);
+}
+
+int
+ask_ctl_action(struct control *control, const struct w_ctl_action_req *action,
     uint64_t *count)
 {
 	static const struct {
@@ -79,7 +124,9 @@ control_act(struct control *control, const struct w_ctl_action_req *action,
 	int				 code;
 
 	*count = 0;
-	code = control_ask(control, IMSG_CTL_ACTION_REQ, action, &frame);
+	code = read_answer(control, link_write_blocking(control->fd,
+	    IMSG_CTL_ACTION_REQ, ++control->id, action, NULL, 0, -1),
+	    IMSG_CTL_ACTION_ANS, &frame);
 	if (code != EX_OK)
 		return code;
 	answer = frame.payload;
@@ -88,7 +135,7 @@ control_act(struct control *control, const struct w_ctl_action_req *action,
 	if (verdict < CTL_OK || verdict > CTL_ERROR)
 		verdict = CTL_ERROR;
 	if (verdict != CTL_OK)
-		fprintf(stderr, "postctl: %s%s%s\n", verdicts[verdict].text,
+		warnx("%s%s%s", verdicts[verdict].text,
 		    answer->text[0] != '\0' ? ": " : "", answer->text);
 	else if (answer->text[0] != '\0')
 		printf("%s\n", answer->text);

@@ -262,13 +262,21 @@ void	 control_close(struct control *);
 /*
  * Ask, and wait for the answer, which is valid up to the next question.
  */
-int	 control_ask(struct control *, enum imsg_type, const void *,
+int	 ask_ctl_list(struct control *, const struct w_ctl_list_req *,
+	    struct frame *);
+int	 ask_ctl_show(struct control *, const struct w_ctl_show_req *,
+	    struct frame *);
+int	 ask_ctl_explain(struct control *, const struct w_ctl_explain_req *,
+	    struct frame *);
+int	 ask_ctl_status(struct control *, const struct w_ctl_status_req *,
+	    struct frame *);
+int	 ask_ctl_read(struct control *, const struct w_ctl_read_req *,
 	    struct frame *);
 
 /*
  * Have something done; *count is to how many messages.
  */
-int	 control_act(struct control *, const struct w_ctl_action_req *,
+int	 ask_ctl_action(struct control *, const struct w_ctl_action_req *,
 	    uint64_t *);
 
 /*
@@ -280,26 +288,40 @@ void	 control_print(const struct frame *);
 
 void	 json_string(FILE *, const char *);
 
-/* What each command does; they return exit codes of sysexits.h. */
+/* The commands; all return exit codes of sysexits.h. */
 
-int	 sendmail_main(int, char **);				/* sendmail.c */
+/* sendmail.c */
+int	 sendmail_main(int, char **);
 int	 sendmail_deliver(const struct place *, const struct options *,
-	    FILE *, char **);					/* sendmail.c */
-int	 sendmail_through(const struct place *);		/* through.c */
+	    FILE *, char **);
+
+/* through.c */
+int	 sendmail_through(const struct place *);
+
+/* verify.c */
 int	 sendmail_verify(const struct place *, const struct options *,
-	    char **);						/* verify.c */
-int	 sendmail_test(const struct place *, char **);		/* verify.c */
-int	 rmail_main(int, char **);				/* rmail.c */
-int	 mailq_main(int, char **);				/* mailq.c */
+	    char **);
+int	 sendmail_test(const struct place *, char **);
+
+/* rmail.c */
+int	 rmail_main(int, char **);
+
+/* mailq.c */
+int	 mailq_main(int, char **);
 int	 mailq_list(const struct place *, const struct w_ctl_list_req *,
-	    bool);						/* mailq.c */
-int	 mailq_count(const struct place *);			/* mailq.c */
-int	 runq_main(int, char **);				/* runq.c */
+	    bool);
+int	 mailq_count(const struct place *);
+
+/* runq.c */
+int	 runq_main(int, char **);
 int	 runq_run(const struct place *, const struct options *, char **);
-								/* runq.c */
-int	 newaliases_main(int, char **);				/* newaliases.c */
-int	 newaliases_check(const struct place *);		/* newaliases.c */
-int	 postctl_main(int, char **);				/* postctl.c */
+
+/* newaliases.c */
+int	 newaliases_main(int, char **);
+int	 newaliases_check(const struct place *);
+
+/* postctl.c */
+int	 postctl_main(int, char **);
 
 /* export.c, import.c: messages out of the queue and into it */
 

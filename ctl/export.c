@@ -3,6 +3,7 @@
  * spoold composes what stands in it.
  */
 
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -30,7 +31,7 @@ export_stream(struct control *control, uint64_t id, FILE *out)
 	int				 code;
 
 	do {
-		code = control_ask(control, IMSG_CTL_READ_REQ, &ask, &frame);
+		code = ask_ctl_read(control, &ask, &frame);
 		if (code != EX_OK)
 			return code;
 		piece = frame.payload;
@@ -59,7 +60,7 @@ export_file(struct control *control, uint64_t id, const char *directory)
 	    queueid_print(id, name));
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1 || (out = fdopen(fd, "w")) == NULL) {
-		fprintf(stderr, "postctl: %s: %s\n", path, strerror(errno));
+		warn("%s", path);
 		if (fd != -1)
 			close(fd);
 		return EX_CANTCREAT;
@@ -69,7 +70,7 @@ export_file(struct control *control, uint64_t id, const char *directory)
 		code = EX_IOERR;
 	fclose(out);
 	if (code != EX_OK) {
-		fprintf(stderr, "postctl: %s: not exported\n", name);
+		warnx("%s: not exported", name);
 		unlink(path);
 	}
 	return code;
@@ -111,7 +112,7 @@ export_all(struct control *control, const char *directory)
 
 	memset(&ask, 0, sizeof(ask));
 	do {
-		code = control_ask(control, IMSG_CTL_LIST_REQ, &ask, &frame);
+		code = ask_ctl_list(control, &ask, &frame);
 		if (code != EX_OK)
 			return code;
 		page = frame.payload;
@@ -148,13 +149,11 @@ export_messages(const struct place *place, char **words)
 	else if (words[1] == NULL && queueid_parse(words[0], &id) == 0) {
 		worst = export_stream(&control, id, stdout);
 		if (worst != EX_OK)
-			fprintf(stderr, "postctl: %s: not exported\n",
-			    words[0]);
+			warnx("%s: not exported", words[0]);
 	} else {
 		for (; *words != NULL; words++) {
 			if (queueid_parse(*words, &id) == -1) {
-				fprintf(stderr, "postctl: %s is no queue "
-				    "id\n", *words);
+				warnx("%s is no queue id", *words);
 				worst = EX_USAGE;
 				continue;
 			}

@@ -3,6 +3,7 @@
  * header lines, an empty line, the message.
  */
 
+#include <err.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,7 +181,7 @@ report(const char *path, const struct envelope *envelope)
 		if ((one = outcome_exit_code(recipient)) == EX_OK)
 			continue;
 		code = one;
-		fprintf(stderr, "postctl: %s: %s: %d %s\n", path,
+		warnx("%s: %s: %d %s", path,
 		    recipient->address, recipient->code,
 		    recipient->reply != NULL ? recipient->reply :
 		    "nobody answers");
@@ -201,16 +202,16 @@ import_file(const struct place *place, const char *path)
 	memset(&import, 0, sizeof(import));
 	memset(&message, 0, sizeof(message));
 	if ((in = fopen(path, "re")) == NULL) {
-		fprintf(stderr, "postctl: %s: %s\n", path, strerror(errno));
+		warn("%s", path);
 		return EX_NOINPUT;
 	}
 	if (read_envelope(in, &import) == -1 ||
 	    (why = parse_envelope(&import)) != NULL) {
-		fprintf(stderr, "postctl: %s: %s\n", path, why);
+		warnx("%s: %s", path, why);
 		goto out;
 	}
 	if (message_read(in, false, &message) == -1) {
-		fprintf(stderr, "postctl: %s: cannot be read\n", path);
+		warnx("%s: cannot be read", path);
 		code = EX_IOERR;
 		goto out;
 	}

@@ -3,6 +3,7 @@
  * long one begins to show at once and is never held in memory.
  */
 
+#include <err.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -55,13 +56,11 @@ show_plain(const struct w_ctl_message *message,
 		printf(FORMAT_HEAD, "----Queue ID-----", "--Size--",
 		    "---Arrival Time----", "--Sender/Recipient------");
 	queueid_print(message->id, id);
-	if (message->held)
-		strcat(id, "!");
-	else if (message->active)
-		strcat(id, "*");
-	if (ctime_r(&arrival, date) == NULL)
-		strcpy(date, "-");
-	printf(FORMAT_MESSAGE, id, message->size, date);
+	id[QUEUEID_LENGTH] = message->held ? '!' : message->active ? '*' :
+	    '\0';
+	id[QUEUEID_LENGTH + 1] = '\0';
+	printf(FORMAT_MESSAGE, id, message->size,
+	    ctime_r(&arrival, date) != NULL ? date : "-");
 	/* Addresses of others' mail are not for everybody. */
 	if (!message->visible) {
 		fputs("-\n\n", stdout);
@@ -174,7 +173,7 @@ ask_page(const struct place *place, struct control *control, int64_t *asked,
 			return code;
 	}
 	*asked = clock_monotonic();
-	return control_ask(control, IMSG_CTL_LIST_REQ, ask, frame);
+	return ask_ctl_list(control, ask, frame);
 }
 
 int
@@ -201,7 +200,7 @@ mailq_list(const struct place *place, const struct w_ctl_list_req *filter,
 		page = frame.payload;
 		if (show_page(&frame, page->count, json ? show_json :
 		    show_plain, first) == -1) {
-			fprintf(stderr, "mailq: malformed answer\n");
+			warnx("malformed answer");
 			code = EX_PROTOCOL;
 			goto out;
 		}
@@ -229,7 +228,7 @@ mailq_count(const struct place *place)
 	memset(&ask, 0, sizeof(ask));
 	if ((code = control_open(place, &control)) != EX_OK)
 		return code;
-	code = control_ask(&control, IMSG_CTL_LIST_REQ, &ask, &frame);
+	code = ask_ctl_list(&control, &ask, &frame);
 	if (code == EX_OK) {
 		page = frame.payload;
 		printf("%" PRIu64 "\n", page->messages);

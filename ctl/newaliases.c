@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <err.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,10 +38,10 @@ newaliases_check(const struct place *place)
 
 	if (safefile_read(place->alias_file, ALIAS_FILE_MAX, &text, &length,
 	    &st, &why) == -1) {
-		fprintf(stderr, "newaliases: %s: %s\n", place->alias_file,
-		    errno == ENOENT ? "there is none; no alias is known" :
-		    why);
-		return errno == ENOENT ? EX_OK : EX_NOINPUT;
+		code = errno == ENOENT ? EX_OK : EX_NOINPUT;
+		warnx("%s: %s", place->alias_file, code == EX_OK ?
+		    "there is none; no alias is known" : why);
+		return code;
 	}
 	aliases = aliases_parse(text, length, complain, &named);
 	printf("%s: %zu alias%s\n", place->alias_file, aliases->count,

@@ -4,6 +4,7 @@
  * or to the one who called us.
  */
 
+#include <err.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -73,8 +74,7 @@ print_refused(const struct envelope *envelope, bool quiet)
 		if (code == EX_OK)
 			code = outcome_exit_code(recipient);
 		if (!quiet)
-			fprintf(stderr, "sendmail: %s: %d %s\n",
-			    recipient->address, recipient->code,
+			warnx("%s: %d %s", recipient->address, recipient->code,
 			    recipient->reply != NULL ? recipient->reply : "");
 	}
 	return code;
@@ -119,15 +119,14 @@ give_up(const struct place *place, const struct options *options,
 		if (envelope->recipients[i].code / 100 == 4)
 			recipient = &envelope->recipients[i];
 	if (recipient != NULL)
-		fprintf(stderr, "sendmail: %s: %d %s\n", recipient->address,
-		    recipient->code, recipient->reply);
+		warnx("%s: %d %s", recipient->address, recipient->code,
+		    recipient->reply);
 	else
-		fprintf(stderr, "sendmail: nobody answers at %s, and the "
-		    "message cannot be kept in %s\n", place->submit,
+		warnx("nobody answers at %s, and the "
+		    "message cannot be kept in %s", place->submit,
 		    place->drop);
 	if (drop_dead_letter(identity, message) == 0)
-		fprintf(stderr, "sendmail: it was saved in %s/dead.letter\n",
-		    identity->home);
+		warnx("it was saved in %s/dead.letter", identity->home);
 	return EX_TEMPFAIL;
 }
 

@@ -2,6 +2,7 @@
  * postctl: the operator's tool.  A word says what to do, the rest to what.
  */
 
+#include <err.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,7 @@ parse_id(const char *word, uint64_t *id)
 {
 	if (queueid_parse(word, id) == 0 && *id != 0)
 		return 0;
-	fprintf(stderr, "postctl: %s is no queue id\n", word);
+	warnx("%s is no queue id", word);
 	return -1;
 }
 
@@ -113,7 +114,7 @@ run_show(const struct verb *verb, struct request *request)
 			worst = EX_USAGE;
 			continue;
 		}
-		code = control_ask(&control, IMSG_CTL_SHOW_REQ, &ask, &frame);
+		code = ask_ctl_show(&control, &ask, &frame);
 		if (code != EX_OK) {
 			worst = code;
 			break;
@@ -122,8 +123,8 @@ run_show(const struct verb *verb, struct request *request)
 		if (answer->found)
 			control_print(&frame);
 		else {
-			fprintf(stderr, "postctl: %s: there is no such "
-			    "message, or you may not see it\n",
+			warnx("%s: there is no such "
+			    "message, or you may not see it",
 			    request->words[i]);
 			worst = EX_NOINPUT;
 		}
@@ -141,7 +142,7 @@ act(struct control *control, const struct verb *verb,
 	int		code;
 
 	action->action = verb->action;
-	code = control_act(control, action, &count);
+	code = ask_ctl_action(control, action, &count);
 	if (code == EX_OK)
 		printf("%" PRIu64 " message%s %s\n", count,
 		    count == 1 ? "" : "s", verb->done);
@@ -204,7 +205,7 @@ run_switch(const struct verb *verb, struct request *request)
 	action.action = verb->action;
 	if ((code = control_open(&request->place, &control)) != EX_OK)
 		return code;
-	if ((code = control_act(&control, &action, &count)) == EX_OK)
+	if ((code = ask_ctl_action(&control, &action, &count)) == EX_OK)
 		printf("%s\n", verb->done);
 	control_close(&control);
 	return code;
@@ -291,7 +292,7 @@ run_status(const struct verb *verb, struct request *request)
 		return usage(verb);
 	if ((code = control_open(&request->place, &control)) != EX_OK)
 		return code;
-	code = control_ask(&control, IMSG_CTL_STATUS_REQ, &ask, &frame);
+	code = ask_ctl_status(&control, &ask, &frame);
 	if (code == EX_OK && request->json)
 		print_status_json(frame.tail, frame.tail_length);
 	else if (code == EX_OK)
@@ -316,7 +317,7 @@ run_explain(const struct verb *verb, struct request *request)
 		return usage(verb);
 	if ((code = control_open(&request->place, &control)) != EX_OK)
 		return code;
-	code = control_ask(&control, IMSG_CTL_EXPLAIN_REQ, &ask, &frame);
+	code = ask_ctl_explain(&control, &ask, &frame);
 	if (code == EX_OK) {
 		answer = frame.payload;
 		control_print(&frame);
@@ -346,7 +347,7 @@ run_backup(const struct verb *verb, struct request *request)
 		return usage(verb);
 	if ((code = control_open(&request->place, &control)) != EX_OK)
 		return code;
-	if ((code = control_act(&control, &action, &count)) == EX_OK)
+	if ((code = ask_ctl_action(&control, &action, &count)) == EX_OK)
 		printf("%" PRIu64 " message%s copied to %s in the spool's "
 		    "backup directory\n", count, count == 1 ? "" : "s",
 		    request->words[0]);
@@ -370,7 +371,8 @@ run_import(const struct verb *verb, struct request *request)
 	return import_messages(&request->place, request->words);
 }
 
-#define MESSAGES	"ID ... | all | deferred | held | -s SENDER | -r RECIPIENT"
+#define MESSAGES	"ID ... | all | deferred | held | -s SENDER | " \
+			"-r RECIPIENT"
 
 static const struct verb verbs[] = {
 	{ "list", "[-s SENDER] [-r RECIPIENT] [deferred | active | held]",

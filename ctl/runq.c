@@ -49,7 +49,7 @@ runq_run(const struct place *place, const struct options *options,
 		take_flags(&action, options);
 		if (*words != NULL)
 			take_word(&action, *words++);
-		code = control_act(&control, &action, &count);
+		code = ask_ctl_action(&control, &action, &count);
 		if (code != EX_OK)
 			worst = code;
 		else if (options->verbose)

@@ -2,6 +2,7 @@
  * sendmail: what local programs call to send mail.
  */
 
+#include <err.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,8 @@
 #include "ctl.h"
 
 /*
- * Take the sender: -f, a From_ line for rmail, or who calls.  Any user may name any sender; who it
- * really was stands in the log and in Received.
+ * Take the sender: -f, a From_ line for rmail, or who calls.  Any user may
+ * name any sender; who it really was stands in the log and in Received.
  */
 static int
 take_sender(struct envelope *envelope, const struct options *options,
@@ -37,8 +38,7 @@ take_sender(struct envelope *envelope, const struct options *options,
 		envelope->sender[0] = '\0';
 		return 0;
 	default:
-		fprintf(stderr, "sendmail: the sender \"%s\" is no address\n",
-		    sender);
+		warnx("the sender \"%s\" is no address", sender);
 		return -1;
 	}
 }
@@ -71,15 +71,13 @@ sendmail_deliver(const struct place *place, const struct options *options,
 	memset(&envelope, 0, sizeof(envelope));
 	memset(&message, 0, sizeof(message));
 	if (*recipients == NULL && !options->from_header) {
-		fprintf(stderr, "sendmail: no recipients: name them, or use "
-		    "-t\n");
+		warnx("no recipients: name them, or use -t");
 		return EX_USAGE;
 	}
 	identity_find(&identity);
 	errno = 0;
 	if (message_read(in, !options->dots_are_text, &message) == -1) {
-		fprintf(stderr, "sendmail: cannot read the message: %s\n",
-		    strerror(errno));
+		warn("cannot read the message");
 		code = EX_IOERR;
 		goto out;
 	}
@@ -92,7 +90,7 @@ sendmail_deliver(const struct place *place, const struct options *options,
 	if (options->from_header)
 		envelope_from_header(&envelope, &message);
 	if (envelope.count == 0) {
-		fprintf(stderr, "sendmail: the header names no recipients\n");
+		warnx("the header names no recipients");
 		code = EX_USAGE;
 		goto out;
 	}
@@ -102,7 +100,7 @@ sendmail_deliver(const struct place *place, const struct options *options,
 	envelope.eight_bit = message.eight_bit;
 	prepare_header(&message, options, &envelope, &identity);
 	if (message.failed) {
-		fprintf(stderr, "sendmail: out of memory\n");
+		warnx("out of memory");
 		code = EX_OSERR;
 		goto out;
 	}
@@ -117,8 +115,8 @@ out:
 static int
 refuse_daemon(void)
 {
-	fprintf(stderr, "sendmail: no daemon starts here: use "
-	    "\"systemctl start postmaster\" or postmaster(8)\n");
+	warnx("no daemon starts here: use "
+	    "\"systemctl start postmaster\" or postmaster(8)");
 	return EX_USAGE;
 }
 

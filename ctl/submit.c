@@ -45,7 +45,7 @@ print_xtext(const char *value, char *text, size_t size)
 		    *value != '=')
 			text[used++] = *value;
 		else
-			used += sprintf(text + used, "+%02X",
+			used += snprintf(text + used, 4, "+%02X",
 			    (unsigned char)*value);
 	}
 	text[used] = '\0';

@@ -2,6 +2,7 @@
  * sendmail -bv and -bt: what would become of an address.
  */
 
+#include <err.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -44,19 +45,18 @@ sendmail_verify(const struct place *place, const struct options *options,
 	for (; *words != NULL; words++)
 		envelope_add(&envelope, *words, strlen(*words));
 	if (envelope.count == 0) {
-		fprintf(stderr, "sendmail: no address to verify\n");
+		warnx("no address to verify");
 		return EX_USAGE;
 	}
 	identity_find(&identity);
 	if (smtp_open(&smtp, place->submit, options->verbose) == -1) {
-		fprintf(stderr, "sendmail: nobody answers at %s\n",
-		    place->submit);
+		warnx("nobody answers at %s", place->submit);
 		envelope_free(&envelope);
 		return EX_TEMPFAIL;
 	}
 	smtp_send(&smtp, "MAIL FROM:<%s>", identity.login);
 	if (smtp_reply(&smtp, &reply, WAIT) / 100 != 2) {
-		fprintf(stderr, "sendmail: %d %s\n", reply.code, reply.text);
+		warnx("%d %s", reply.code, reply.text);
 		code = EX_TEMPFAIL;
 	}
 	for (size_t i = 0; i < envelope.count && code != EX_TEMPFAIL; i++) {
@@ -79,7 +79,7 @@ explain(struct control *control, const char *address)
 
 	memset(&ask, 0, sizeof(ask));
 	snprintf(ask.address, sizeof(ask.address), "%s", address);
-	code = control_ask(control, IMSG_CTL_EXPLAIN_REQ, &ask, &frame);
+	code = ask_ctl_explain(control, &ask, &frame);
 	if (code == EX_OK)
 		control_print(&frame);
 	fflush(stdout);

@@ -10,7 +10,6 @@ got=$SCRATCH/got
 server=
 mkdir -m 1733 "$drop"
 mkdir "$SCRATCH/run" "$got"
-export HOME="$SCRATCH"
 
 start_server() {
 	python3 "$TOP/regress/e2e/submission.py" "$SCRATCH/run/submit" "$got" \
@@ -129,15 +128,17 @@ mail 'EHLO x\r\n' -bs
 is "-bs while nobody answers: exit code" $status 75
 mkdir "$SCRATCH/elsewhere"
 mv "$drop" "$SCRATCH/elsewhere"
-home=$(getent passwd "$(id -u)" | cut -d: -f6)
-if [ ! -e "$home/dead.letter" ] && [ -w "$home" ]; then
-	mail 'Subject: dead\n\nFrom a\n' a
-	is "nor can it be kept: exit code" $status 75
-	like "it is in dead.letter" "$(cat "$home/dead.letter")" '^>From a$'
-	is "for its owner alone" "$(stat -c %a "$home/dead.letter")" 600
-	mail 'x\n' -oeq a
-	is "-oeq: exit code" $status 75
-	is "and no dead.letter" "$(grep -c '^From ' "$home/dead.letter")" 1
-	rm -f "$home/dead.letter"
+if [ "$(id -u)" = 0 ] && suite_user pmctl3; then
+	letter=$SCRATCH/home/pmctl3/dead.letter
+	printf 'Subject: dead\n\nFrom a\n' >"$SCRATCH/message"
+	as_user pmctl3 "$SENDMAIL" -C "$CF" a <"$SCRATCH/message" \
+	    2>"$SCRATCH/stderr"
+	is "nor can it be kept: exit code" $? 75
+	like "it is in dead.letter" "$(cat "$letter")" '^>From a$'
+	is "for its owner alone" "$(stat -c '%a %U' "$letter")" "600 pmctl3"
+	like "and that is said" "$(cat "$SCRATCH/stderr")" "$letter"
+	as_user pmctl3 "$SENDMAIL" -C "$CF" -oeq a <"$SCRATCH/message"
+	is "-oeq: exit code" $? 75
+	is "and no dead.letter" "$(grep -c '^From ' "$letter")" 1
 fi
 done_testing
