@@ -81,6 +81,14 @@ end_worker(struct child_worker *worker)
 	event_add(worker->timer, &patience);
 }
 
+/* Its spoold is gone: nothing of it is wanted any more. */
+static void
+disown_worker(struct child_worker *worker)
+{
+	worker->orphan = true;
+	end_worker(worker);
+}
+
 static void
 worker_free(struct child_worker *worker)
 {
@@ -297,7 +305,6 @@ parent_up(struct child *child, struct link *link,
 	parent.spoold = link;
 }
 
-/* spoold is gone: nothing of its workers' is wanted any more. */
 void
 parent_lost(struct child *child, struct link *link)
 {
@@ -307,8 +314,7 @@ parent_lost(struct child *child, struct link *link)
 	if (parent.spoold == link)
 		parent.spoold = NULL;
 	TAILQ_FOREACH(worker, &parent.workers, entry) {
-		worker->orphan = true;
-		end_worker(worker);
+		disown_worker(worker);
 	}
 }
 
