@@ -209,7 +209,6 @@ on_start_peer(struct link *link, struct frame *frame, void *arg)
 {
 	const struct w_start_peer_ntf *ntf = frame->payload;
 	const struct child_peer *peer = peer_find(ntf->process);
-	struct link *old;
 	struct neighbour *n;
 
 	(void)link;
@@ -217,11 +216,8 @@ on_start_peer(struct link *link, struct frame *frame, void *arg)
 	n = neighbour_find(peer->role->peer, ntf->instance);
 	if (n == NULL)
 		n = neighbour_new(peer, ntf->instance);
-	if ((old = n->link) != NULL) {
-		link_free(old);
-		if (peer->lost != NULL)
-			peer->lost(&state.child, old);
-	}
+	if (n->link != NULL)
+		link_close(n->link);
 	event_del(n->thrown_out);
 	n->down = false;
 	n->link = link_new(state.child.base, frame->fd, peer->role,

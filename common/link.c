@@ -240,6 +240,12 @@ lost(struct link *link, const char *why)
 }
 
 void
+link_close(struct link *link)
+{
+	lost(link, NULL);
+}
+
+void
 link_free(struct link *link)
 {
 	if (link == NULL || link->dead)
@@ -499,7 +505,7 @@ dispatch(struct link *link, const struct frame_header *header,
 {
 	static uint64_t aligned[1024];
 	struct frame frame = { .type = header->type, .id = header->id };
-	const struct link_handler *h;
+	const struct link_handler *h = NULL;
 	const struct wire_row *row;
 	void *context;
 	bool drop;

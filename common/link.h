@@ -62,6 +62,12 @@ struct link	*link_new(struct event_base *, int, const struct link_role *,
 void		 link_free(struct link *);
 
 /*
+ * End it as its peer's end would: asks are answered with NULL, closed() is
+ * called, then it is freed.
+ */
+void		 link_close(struct link *);
+
+/*
  * Ask: a REQ whose ANS comes to its handler with context.  A request over
  * the credit of its row waits inside the link.  Returns the id to forget it
  * by, never 0.  The descriptor, if not -1, is the link's from now on.
