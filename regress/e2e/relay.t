@@ -22,13 +22,13 @@ suite_conf <<EOF
 EOF
 # smtp-sink drops its rights: it writes where anybody may.
 mkdir -m 1777 "$SCRATCH/sink"
-postfix_tool smtp-sink -c -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$sink" 200 \
+postfix_tool smtp-sink -u nobody -c -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$sink" 200 \
     >"$SCRATCH/sink.log" 2>&1 &
 sinks=$!
-postfix_tool smtp-sink -L -d "$SCRATCH/sink/lmtp.%H%M%S." \
+postfix_tool smtp-sink -u nobody -L -d "$SCRATCH/sink/lmtp.%H%M%S." \
     "127.0.0.1:$lmtp" 200 >/dev/null 2>&1 &
 sinks="$sinks $!"
-postfix_tool smtp-sink -f RCPT "127.0.0.1:$deaf" 200 >/dev/null 2>&1 &
+postfix_tool smtp-sink -u nobody -f RCPT "127.0.0.1:$deaf" 200 >/dev/null 2>&1 &
 sinks="$sinks $!"
 suite_start
 

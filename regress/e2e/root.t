@@ -5,7 +5,7 @@
 need_root
 suite_user pmtest1
 mbox=/var/mail/mail
-[ ! -e $mbox ] || skip_all "$mbox is there"
+[ ! -e $mbox ] || mv $mbox "$SCRATCH/saved"
 suite_conf <<EOF
   local-mailer = maildir
 [smtpd "mx"]
@@ -26,5 +26,5 @@ ok "cron's line" send -FCronDaemon -i -B8BITMIME -oem root
 ok "follows the alias" wait_for_mail "$SCRATCH/home/pmtest1/Maildir" 1 10
 like "From is made up" "$(cat "$SCRATCH"/home/pmtest1/Maildir/new/*)" \
     '^From: "?CronDaemon"? <root@'
-rm -f $mbox
+[ ! -e "$SCRATCH/saved" ] || mv "$SCRATCH/saved" $mbox
 done_testing

@@ -163,7 +163,16 @@ wait_for_log() {
 
 # ---- users
 
+# Users are the machine's: one test at a time has them.
+lock_users() {
+	[ -z "$USERS" ] || return 0
+	command -v flock >/dev/null || return 0
+	exec 9>/tmp/postmaster-test.lock
+	flock -w 250 9
+}
+
 suite_user() {
+	lock_users
 	local home="${2:-$SCRATCH/home/$1}"
 	mkdir -p "$(dirname "$home")"
 	chmod 0755 "$(dirname "$home")"
@@ -237,7 +246,7 @@ suite_start() {
 	local file="${1:-$CF}"
 	CF=$file
 	"$STAGE/usr/sbin/postmaster" -D -f "$CF" \
-	    </dev/null >>"$SCRATCH/stderr" 2>&1 &
+	    </dev/null >>"$SCRATCH/stderr" 2>&1 9>&- &
 	MAIN=$!
 	if ! wait_for 15 suite_ready; then
 		diag "the suite does not come up:"
