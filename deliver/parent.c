@@ -313,9 +313,9 @@ parent_lost(struct child *child, struct link *link)
 	(void)child;
 	if (parent.spoold == link)
 		parent.spoold = NULL;
-	TAILQ_FOREACH(worker, &parent.workers, entry) {
-		disown_worker(worker);
-	}
+	TAILQ_FOREACH(worker, &parent.workers, entry)
+		if (!worker->orphan)
+			disown_worker(worker);
 }
 
 /* Workers have a copy of the old mailers: they end with what they have. */
