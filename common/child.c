@@ -27,7 +27,7 @@
 #define START_FD	3
 #define READY_FD	4
 #define CONF_MAX	(64 * 1024 * 1024)	/* octets of configuration */
-#define THROWN_OUT	5			/* seconds until we believe it */
+#define THROWN_OUT	5		/* seconds until we believe it */
 
 /* A link to a neighbour, and whether postmaster has said that it is down. */
 struct neighbour {

@@ -4,6 +4,7 @@
  * only an attacker makes ends the process; opening a file where that is not
  * granted is EACCES, since libraries try it.
  */
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -23,6 +24,7 @@
 #include "log.h"
 
 #define CALL(name)	SCMP_SYS(name)
+#define WHOLE		(~(scmp_datum_t)0)	/* mask of an argument */
 #define END		(-1000)		/* no call's number, real or pseudo */
 
 /* What every process needs to run its loop. */
@@ -164,12 +166,18 @@ rule(scmp_filter_ctx filter, uint32_t action, int call)
 		    strerror(-error));
 }
 
+/* A rule that holds where one argument, masked, is that datum. */
 static void
-rule_if(scmp_filter_ctx filter, uint32_t action, int call,
-    struct scmp_arg_cmp condition)
+rule_if(scmp_filter_ctx filter, uint32_t action, int call, unsigned int arg,
+    scmp_datum_t mask, scmp_datum_t datum)
 {
-	int error = seccomp_rule_add(filter, action, call, 1, condition);
+	struct scmp_arg_cmp condition = {
+		.arg = arg, .op = SCMP_CMP_MASKED_EQ,
+		.datum_a = mask, .datum_b = datum
+	};
+	int error;
 
+	error = seccomp_rule_add_array(filter, action, call, 1, &condition);
 	if (error != 0)
 		fatalx("jail: a rule for call %d: %s", call,
 		    strerror(-error));
@@ -191,24 +199,19 @@ add_conditions(scmp_filter_ctx filter, const struct jail_row *row)
 	const int *family;
 
 #ifndef JAIL_TOOL
-	rule_if(filter, SCMP_ACT_ALLOW, CALL(mmap),
-	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	rule_if(filter, SCMP_ACT_ALLOW, CALL(mprotect),
-	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	rule_if(filter, SCMP_ACT_ALLOW, CALL(mmap), 2, PROT_EXEC, 0);
+	rule_if(filter, SCMP_ACT_ALLOW, CALL(mprotect), 2, PROT_EXEC, 0);
 	/* abort(3) of this very process; asking for limits, not setting. */
-	rule_if(filter, SCMP_ACT_ALLOW, CALL(tgkill),
-	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-	rule_if(filter, SCMP_ACT_ALLOW, CALL(prlimit64),
-	    SCMP_A2(SCMP_CMP_EQ, 0));
-	rule_if(filter, SCMP_ACT_ALLOW, CALL(ioctl),
-	    SCMP_A1(SCMP_CMP_EQ, 0x541b));	/* FIONREAD */
+	rule_if(filter, SCMP_ACT_ALLOW, CALL(tgkill), 0, WHOLE,
+	    (scmp_datum_t)getpid());
+	rule_if(filter, SCMP_ACT_ALLOW, CALL(prlimit64), 2, WHOLE, 0);
+	rule_if(filter, SCMP_ACT_ALLOW, CALL(ioctl), 1, WHOLE, FIONREAD);
 #endif
 	for (family = row->families; *family != 0; family++)
-		rule_if(filter, SCMP_ACT_ALLOW, CALL(socket),
-		    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)*family));
+		rule_if(filter, SCMP_ACT_ALLOW, CALL(socket), 0, WHOLE,
+		    (scmp_datum_t)*family);
 	if (row->locks)
-		rule_if(filter, SCMP_ACT_ALLOW, CALL(kill),
-		    SCMP_A1(SCMP_CMP_EQ, 0));
+		rule_if(filter, SCMP_ACT_ALLOW, CALL(kill), 1, WHOLE, 0);
 }
 
 static void
@@ -220,6 +223,8 @@ install_filter(const struct jail_row *row)
 
 	if ((filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS))) == NULL)
 		fatalx("jail %s: no filter", row->name);
+	/* Refusals are told to the kernel's log where that is asked for. */
+	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	allow_all(filter, everyone);
 	for (i = 0; i < sizeof(row->calls) / sizeof(row->calls[0]); i++)
 		allow_all(filter, row->calls[i]);

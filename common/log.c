@@ -407,7 +407,7 @@ log_flush(void)
 
 /* ---- whole lines ---- */
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 note(int priority, const char *word, const char *format, va_list ap,
     int error)
 {

@@ -25,12 +25,13 @@ int	netaddr_parse(const char *, struct netaddr *);		/* 0, -1 */
 char	*netaddr_print(const struct netaddr *, char *, size_t);
 int	netaddr_from_sockaddr(const struct sockaddr *, struct netaddr *,
 	    uint16_t *);
-int	netblock_parse(const char *, struct netblock *);	/* a or a/bits */
+int	netblock_parse(const char *, struct netblock *);	/* a[/bits] */
 bool	netblock_contains(const struct netblock *, const struct netaddr *);
 
 /*
  * Split "port", "host", "host:port", "[v6]:port" into two arrays, the host
- * first; either may come out "".  Digits alone are a port.  Returns 0, or -1 if malformed.
+ * first; either may come out "".  Digits alone are a port.  Returns 0, or -1
+ * if malformed.
  */
 int	netaddr_split(const char *, char *, size_t, char *, size_t);
 

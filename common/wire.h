@@ -147,7 +147,7 @@ struct w_start_log_ntf {
 struct w_start_listener_ntf {
 	uint64_t number;
 	uint8_t  local;			/* the submission or control socket */
-	char	 name[WIRE_NAME];	/* of the [smtpd]; "" is the local one */
+	char	 name[WIRE_NAME];	/* of the [smtpd]; "" is local */
 	char	 address[WIRE_NAME];	/* as printed, for the log */
 };
 
@@ -171,7 +171,7 @@ struct w_start_go_ntf {
 	uint64_t workers;		/* how many processes of this kind */
 	uint32_t uid;			/* become this */
 	uint32_t gid;
-	uint32_t rootless;		/* started without root: stay who we are */
+	uint32_t rootless;		/* started without root: stay us */
 	char	 root[WIRE_PATH];	/* chroot here; "" keeps / */
 	char	 hostname[WIRE_DOMAIN];
 };
@@ -327,7 +327,7 @@ struct w_route_resolve_req {
 
 enum route_kind {
 	ROUTE_LOCAL = 1,	/* local(): account, extension, domain */
-	ROUTE_MAILER,		/* a [pipe] or call of postmaster.cf, by number */
+	ROUTE_MAILER,		/* a [pipe] or call of the file, by number */
 	ROUTE_TEXT,		/* a call, |program or /file from a table */
 	ROUTE_RELAY,		/* hop says where */
 	ROUTE_LIST,		/* more targets, in the tail */
@@ -354,15 +354,15 @@ struct w_route_resolve_ans {
 	uint32_t code;			/* ROUTE_REFUSE, _DEFER, _UNKNOWN */
 	uint32_t count;			/* targets in the tail */
 	uint32_t more;			/* there are more than these */
-	uint32_t max_recipients;	/* addresses one run may take; 0 or 1 one */
+	uint32_t max_recipients;	/* addresses one run takes; 0, 1: one */
 	char	 account[WIRE_LOGIN];	/* who the worker is */
 	char	 extension[WIRE_DOMAIN];
 	char	 domain[WIRE_DOMAIN];
-	char	 address[WIRE_ADDRESS];	/* where the walk ended: final recipient;
-					   for lists: found under this */
+	char	 address[WIRE_ADDRESS];	/* where the walk ended: the final
+					   recipient; a list's place */
 	char	 owner[WIRE_ADDRESS];	/* list: new envelope sender, or "" */
-	char	 hop[WIRE_TARGET];	/* ROUTE_RELAY: relay(...) or a [relay] */
-	char	 text[WIRE_TEXT];	/* ROUTE_TEXT: the target; else a reason */
+	char	 hop[WIRE_TARGET];	/* ROUTE_RELAY: where to */
+	char	 text[WIRE_TEXT];	/* ROUTE_TEXT: it; else a reason */
 	char	 where[WIRE_PATH];	/* file:line of the line that decided */
 };
 
