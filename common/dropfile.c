@@ -175,14 +175,70 @@ drop_write_envelope(FILE *file, const struct dropfile *drop)
 	return ferror(file) ? -1 : 0;
 }
 
+/* Compose a path; the clock and the pid make the name, a count helps. */
+static int
+drop_path(const char *directory, const char *prefix, int try, char *path,
+    size_t size)
+{
+	struct timespec	 now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if ((size_t)snprintf(path, size, "%s/%s%lld.%09ld.%ld.%d", directory,
+	    prefix, (long long)now.tv_sec, now.tv_nsec, (long)getpid(),
+	    try) >= size) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return 0;
+}
+
+/*
+ * Open a file without a name; where the file system has none, one whose name
+ * begins with a dot, which is not taken for a message.
+ */
+static int
+drop_open(const char *directory)
+{
+	char	 path[PATH_MAX];
+	int	 fd, try;
+
+	fd = open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	if (fd != -1 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd;
+	for (try = 0; fd == -1 && try < 100; try++) {
+		if (drop_path(directory, ".", try, path, sizeof(path)) == -1)
+			return -1;
+		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW |
+		    O_CLOEXEC, 0600);
+		if (fd == -1 && errno != EEXIST)
+			return -1;
+	}
+	return fd;
+}
+
+/* The name that the file already has, or "". */
+static void
+drop_hidden_path(int fd, char *path, size_t size)
+{
+	struct stat	 st;
+	char		 proc[32];
+	ssize_t		 length;
+
+	path[0] = '\0';
+	if (fstat(fd, &st) == -1 || st.st_nlink == 0)
+		return;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	length = readlink(proc, path, size);
+	path[length == -1 || (size_t)length == size ? 0 : length] = '\0';
+}
+
 FILE *
 dropfile_create(const char *directory, const struct dropfile *drop)
 {
 	FILE	*file;
 	int	 fd, saved;
 
-	fd = open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-	if (fd == -1)
+	if ((fd = drop_open(directory)) == -1)
 		return NULL;
 	if (fchmod(fd, 0600) == -1 || (file = fdopen(fd, "r+")) == NULL) {
 		saved = errno;
@@ -192,30 +248,34 @@ dropfile_create(const char *directory, const struct dropfile *drop)
 	}
 	if (drop_write_envelope(file, drop) == -1) {
 		saved = errno;
-		fclose(file);
+		dropfile_abandon(file);
 		errno = saved;
 		return NULL;
 	}
 	return file;
 }
 
-/* Give the file its name; the clock and the pid make it, a count helps. */
+/* Give the file its name. */
 static int
 drop_link(int fd, const char *directory, char *path, size_t size)
 {
-	struct timespec	 now;
-	char		 proc[32];
-	int		 try;
+	char	 proc[32], hidden[PATH_MAX], *dot;
+	int	 try;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	for (try = 0; try < 100; try++) {
-		if ((size_t)snprintf(path, size, "%s/%lld.%09ld.%ld.%d",
-		    directory, (long long)now.tv_sec, now.tv_nsec,
-		    (long)getpid(), try) >= size) {
+	drop_hidden_path(fd, hidden, sizeof(hidden));
+	if (hidden[0] != '\0' && (dot = strrchr(hidden, '/')) != NULL) {
+		/* The name without its dot is ours as the hidden one is. */
+		if ((size_t)snprintf(path, size, "%s/%s", directory,
+		    dot + 2) >= size) {
 			errno = ENAMETOOLONG;
 			return -1;
 		}
+		return rename(hidden, path);
+	}
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	for (try = 0; try < 100; try++) {
+		if (drop_path(directory, "", try, path, size) == -1)
+			return -1;
 		if (linkat(AT_FDCWD, proc, AT_FDCWD, path,
 		    AT_SYMLINK_FOLLOW) == 0)
 			return 0;
@@ -249,7 +309,7 @@ fail:
 	saved = errno;
 	if (path[0] != '\0')
 		unlink(path);
-	fclose(file);
+	dropfile_abandon(file);
 	errno = saved;
 	return -1;
 }
@@ -257,5 +317,10 @@ fail:
 void
 dropfile_abandon(FILE *file)
 {
+	char	 path[PATH_MAX];
+
+	drop_hidden_path(fileno(file), path, sizeof(path));
+	if (path[0] != '\0')
+		unlink(path);
 	fclose(file);
 }

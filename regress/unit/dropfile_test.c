@@ -4,6 +4,8 @@
  * what is no such file.
  */
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +19,25 @@
 #include <cmocka.h>
 
 #include "dropfile.h"
+
+/* A file system without nameless files, while this is set. */
+static bool	no_tmpfile;
+
+int
+open(const char *path, int flags, ...)
+{
+	va_list	 arguments;
+	mode_t	 mode;
+
+	va_start(arguments, flags);
+	mode = va_arg(arguments, mode_t);
+	va_end(arguments);
+	if (no_tmpfile && (flags & O_TMPFILE) == O_TMPFILE) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	return openat(AT_FDCWD, path, flags, mode);
+}
 
 static char	scratch[] = "/tmp/postmaster-dropfile-XXXXXX";
 
@@ -130,11 +151,28 @@ test_cannot_be_written(void **unused)
 	assert_null(dropfile_create("/nonexistent", &drop));
 }
 
+static void
+test_without_nameless_files(void **unused)
+{
+	char	 one[] = "a@b";
+	char	*recipients[] = { one };
+	struct dropfile	 drop = { .recipients = recipients, .count = 1 };
+	FILE	*file;
+
+	no_tmpfile = true;
+	test_round_trip(unused);
+	/* What is given up leaves nothing: teardown removes the directory. */
+	assert_non_null(file = dropfile_create(scratch, &drop));
+	dropfile_abandon(file);
+	no_tmpfile = false;
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_without_nameless_files),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_cannot_be_written),
 	};
