@@ -36,13 +36,15 @@ kill_workers() {
 
 under_load() {
 	rm -rf "$box"/new/* "$SCRATCH/taken"
-	"$TOP/regress/e2e/load" "$PORT" 20 1000 pmtest1@here.test 90 \
+	"$TOP/regress/e2e/load" "$PORT" 20 10000 pmtest1@here.test 90 \
 	    "$SCRATCH/taken" &
 	load=$!
-	sleep 0.5
-	for round in 1 2; do
+	rounds=0
+	sleep 0.3
+	while kill -0 "$load" 2>/dev/null && [ $rounds -lt 4 ]; do
 		"$@"
-		sleep 1
+		rounds=$((rounds + 1))
+		sleep 0.5
 	done
 	wait "$load"
 }
@@ -50,6 +52,7 @@ under_load() {
 for name in smtpd policyd spoold relay deliver; do
 	ok "the load goes on while $name is killed" under_load \
 	    suite_kill "$name"
+	like "$name was killed more than once" $rounds '^[2-9]'
 	ok "$name: what was taken arrives" wait_for 60 nothing_missing
 	is "$name: no id is there twice" "$(find "$box/new" -type f |
 	    sed 's,.*/,,' | cut -d. -f2 | sort | uniq -d)" ""
