@@ -20,6 +20,7 @@ place_find(const char *file, struct place *place)
 	struct conf_section	*core;
 	const char		*run, *spool;
 
+	memset(place, 0, sizeof(*place));
 	conf = conf_read(file != NULL ? file : PLACE_CONFIGURATION, NULL);
 	core = conf_section(conf, "core", NULL);
 	run = conf_string(core, "run-directory", RUN_DIRECTORY);
