@@ -377,8 +377,8 @@ struct w_target {
 
 enum target_place {
 	TARGET_ROUTED = 1,		/* an address or name: route it anew */
-	TARGET_MEMBER,			/* a member to be asked for under the list's
-					   address with this target */
+	TARGET_MEMBER,			/* a member to be asked for under the
+					   list's address with this target */
 	TARGET_FORWARD			/* \user, |program, /file of a .forward:
 					   a job of that account's worker */
 };
@@ -406,7 +406,7 @@ struct w_user_worker_req {
 enum user_verdict {
 	USER_OK = 1,			/* its link comes with the answer */
 	USER_NO_FORK,			/* 4.3.0: no process, no memory */
-	USER_BUSY			/* workers of an older spoold still end */
+	USER_BUSY			/* an older spoold's workers end */
 };
 
 struct w_user_worker_ans {
@@ -648,7 +648,7 @@ struct w_ctl_read_req {
 };
 
 struct w_ctl_read_ans {
-	uint64_t verdict;		/* enum ctl_verdict; the tail is a piece */
+	uint64_t verdict;		/* enum ctl_verdict; tail: a piece */
 	uint64_t size;			/* of the whole export */
 };
 

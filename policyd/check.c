@@ -467,6 +467,6 @@ check(struct conf *conf)
 	if (!checker.default_route)
 		conf_warning(conf, &place, "no route has @ on its left: "
 		    "nothing leaves this machine, bounces included; "
-		    "\"@ relay()\" sends by MX");
+		    "\"@ relay(HOST)\" sends by way of a host");
 	settings_free(settings);
 }
