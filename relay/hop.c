@@ -12,8 +12,8 @@
 #include "target.h"
 
 #define CONNECTIONS	20		/* to one hop at a time */
-#define HOPS_KEPT	256		/* idle ones are remembered up to this */
-#define CLOSED_MIN	(1 * MINUTE)	/* after a first failure, then doubled */
+#define HOPS_KEPT	256		/* idle ones too, up to this */
+#define CLOSED_MIN	(1 * MINUTE)	/* at first, then doubled */
 #define CLOSED_MAX	(10 * MINUTE)
 #define PORT_SMTP	25
 #define PORT_LMTP	24

@@ -75,7 +75,7 @@ struct recipient {
 	uint32_t	 row;
 	uint32_t	 notify;
 	bool		 unsent;	/* its address fits into no command */
-	bool		 accepted;	/* by the server, for this transaction */
+	bool		 accepted;	/* by the server, this time */
 	bool		 told;		/* its result has gone to spoold */
 	char		*address;
 	char		*orcpt;
