@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "header.h"
+#include "regress/unit/isemail.h"
 
 static const char message[] =
 	"Received: from a\r\n"
@@ -231,6 +232,50 @@ bare_addresses_are_qualified(void **state)
 	}
 }
 
+/*
+ * The addresses of the isemail collection that a header may hold, with
+ * comments, folds and what RFC 5322 calls obsolete, are each one address.
+ * That an octet NUL is none is known.
+ */
+static void
+isemail_addresses(void **state)
+{
+	static const char	*const categories[] = {
+		"ISEMAIL_VALID_CATEGORY", "ISEMAIL_DNSWARN", "ISEMAIL_RFC5321",
+		"ISEMAIL_RFC5322", "ISEMAIL_CFWS", "ISEMAIL_DEPREC" };
+	struct header_list	 list;
+	struct header_mailbox	 mailbox;
+	char			 category[64], address[1024];
+	char			*text = isemail_file(), *test, *end;
+	size_t			 length, i;
+	int			 taken = 0;
+
+	(void)state;
+	if (text == NULL)
+		skip();
+	for (test = text; (test = strstr(test, "<test id=")) != NULL &&
+	    (end = strstr(test, "</test>")) != NULL; test = end + 1) {
+		*end = '\0';
+		isemail_element(test, "category", category, sizeof(category));
+		length = isemail_element(test, "address", address,
+		    sizeof(address));
+		for (i = 0; i < sizeof(categories) / sizeof(categories[0]);
+		    i++)
+			if (strcmp(category, categories[i]) == 0)
+				break;
+		if (i == sizeof(categories) / sizeof(categories[0]) ||
+		    strlen(address) != length)
+			continue;
+		header_list_begin(&list, address, length);
+		if (header_list_next(&list, &mailbox) != 1 || mailbox.bare)
+			fail_msg("refused: %s", address);
+		assert_int_equal(header_list_next(&list, &mailbox), 0);
+		taken++;
+	}
+	free(text);
+	assert_true(taken > 90);
+}
+
 int
 main(void)
 {
@@ -242,6 +287,7 @@ main(void)
 		cmocka_unit_test(lists_are_walked),
 		cmocka_unit_test(long_addresses_are_refused),
 		cmocka_unit_test(walks_end),
+		cmocka_unit_test(isemail_addresses),
 		cmocka_unit_test(bare_addresses_are_qualified),
 	};
 
