@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "asks.h"
 #include "frame.h"
 #include "link.h"
 #include "log.h"
@@ -26,17 +27,6 @@
 #define READ_PER_TURN	(512 * 1024)	/* octets, then others have a turn */
 #define READ_AT_ONCE	(64 * 1024)
 #define FAIL_ROUNDS	16
-#define ASKS_MAX	65535		/* a slot is the low half of an id */
-
-enum ask_state { ASK_FREE, ASK_WAITING, ASK_SENT, ASK_FORGOTTEN };
-
-struct ask {
-	void		*context;
-	uint32_t	 type;
-	uint16_t	 generation;
-	uint8_t		 state;		/* enum ask_state */
-	uint32_t	 next_free;	/* slot, when free */
-};
 
 /* A request that waits for credit. */
 struct waiting {
@@ -59,9 +49,7 @@ struct link {
 	struct frame_in	 in;
 	struct frame_out out;
 	TAILQ_HEAD(, waiting) waiting;
-	struct ask	*asks;
-	uint32_t	 ask_count;	/* slots that exist */
-	uint32_t	 free_ask;	/* first free slot, ask_count if none */
+	struct asks	 asks;		/* ours, not yet answered */
 	uint32_t	 sent[IMSG_MAX];	/* ours, unanswered */
 	uint32_t	 received[IMSG_MAX];	/* theirs, unanswered */
 	uint32_t	 instance;
@@ -78,65 +66,6 @@ static struct {
 
 /* ---- asks ---- */
 
-static struct ask *
-ask_find(struct link *link, uint32_t id)
-{
-	uint32_t slot = (id & 0xffff) - 1;
-
-	if (slot >= link->ask_count || link->asks[slot].state == ASK_FREE ||
-	    link->asks[slot].generation != id >> 16)
-		return NULL;
-	return &link->asks[slot];
-}
-
-static void
-grow_asks(struct link *link)
-{
-	uint32_t i, count = link->ask_count > 0 ? link->ask_count * 2 : 16;
-	struct ask *asks;
-
-	if (count > ASKS_MAX)
-		count = ASKS_MAX;
-	if (count == link->ask_count)
-		fatalx("more than %d unanswered requests", ASKS_MAX);
-	asks = reallocarray(link->asks, count, sizeof(*asks));
-	if (asks == NULL)
-		fatal("requests");
-	for (i = link->ask_count; i < count; i++) {
-		memset(&asks[i], 0, sizeof(asks[i]));
-		asks[i].next_free = i + 1;
-	}
-	link->asks = asks;
-	link->ask_count = count;
-}
-
-static uint32_t
-ask_new(struct link *link, uint32_t type, void *context)
-{
-	struct ask *ask;
-	uint32_t slot;
-
-	if (link->free_ask == link->ask_count)
-		grow_asks(link);
-	slot = link->free_ask;
-	ask = &link->asks[slot];
-	link->free_ask = ask->next_free;
-	ask->type = type;
-	ask->context = context;
-	ask->generation++;
-	ask->state = ASK_SENT;
-	return (uint32_t)ask->generation << 16 | (slot + 1);
-}
-
-static void
-ask_free(struct link *link, struct ask *ask)
-{
-	ask->state = ASK_FREE;
-	ask->context = NULL;
-	ask->next_free = link->free_ask;
-	link->free_ask = (uint32_t)(ask - link->asks);
-}
-
 static const struct link_handler *
 find_handler(const struct link *link, uint32_t type)
 {
@@ -150,17 +79,17 @@ find_handler(const struct link *link, uint32_t type)
 
 /* One ask ends without an answer. */
 static void
-fail_ask(struct link *link, uint32_t slot)
+fail_ask(struct link *link, struct ask *slot)
 {
-	struct ask ask = link->asks[slot];
+	struct ask ask = *slot;
 	struct frame frame = { .fd = -1 };
 	const struct link_handler *h;
 
-	ask_free(link, &link->asks[slot]);
+	frame.type = wire_row(ask.type)->answer;
+	frame.id = asks_id(&link->asks, slot);
+	asks_remove(&link->asks, slot);
 	if (ask.state == ASK_FORGOTTEN)
 		return;
-	frame.type = wire_row(ask.type)->answer;
-	frame.id = (uint32_t)ask.generation << 16 | (slot + 1);
 	if ((h = find_handler(link, frame.type)) != NULL)
 		h->fn(link, &frame, ask.context);
 }
@@ -173,10 +102,10 @@ fail_asks(struct link *link)
 	int rounds = 0;
 
 	do {
-		for (slot = failed = 0; slot < link->ask_count; slot++) {
-			if (link->asks[slot].state == ASK_FREE)
+		for (slot = failed = 0; slot < link->asks.count; slot++) {
+			if (link->asks.slots[slot].state == ASK_FREE)
 				continue;
-			fail_ask(link, slot);
+			fail_ask(link, &link->asks.slots[slot]);
 			failed++;
 		}
 	} while (failed > 0 && ++rounds < FAIL_ROUNDS);
@@ -200,7 +129,7 @@ release(struct link *link)
 	}
 	frame_in_clear(&link->in);
 	frame_out_clear(&link->out);
-	free(link->asks);
+	asks_clear(&link->asks);
 	free(link);
 }
 
@@ -357,7 +286,7 @@ send_waiting(struct link *link, uint32_t type)
 	if (w == NULL)
 		return;
 	TAILQ_REMOVE(&link->waiting, w, entry);
-	ask = ask_find(link, w->id);
+	ask = asks_find(&link->asks, w->id);
 	ask->state = ASK_SENT;
 	link->sent[type]++;
 	put(link, type, w->id, w->contents, w->contents + size,
@@ -376,7 +305,7 @@ link_ask(struct link *link, enum imsg_type type, const void *payload,
 		fatalx("%s is no request", wire_name(type));
 	if (link->failed)
 		fatalx("%s asked of a link that is gone", row->name);
-	id = ask_new(link, type, context);
+	id = asks_add(&link->asks, type, context);
 	if (link->dead) {
 		if (fd != -1)
 			close(fd);
@@ -384,7 +313,7 @@ link_ask(struct link *link, enum imsg_type type, const void *payload,
 		link->sent[type]++;
 		put(link, type, id, payload, tail, tail_length, fd);
 	} else {
-		ask_find(link, id)->state = ASK_WAITING;
+		asks_find(&link->asks, id)->state = ASK_WAITING;
 		wait_for_credit(link, type, id, payload, tail, tail_length,
 		    fd);
 	}
@@ -409,7 +338,7 @@ link_forget(struct link *link, uint32_t id)
 	struct waiting *w;
 	struct ask *ask;
 
-	if ((ask = ask_find(link, id)) == NULL)
+	if ((ask = asks_find(&link->asks, id)) == NULL)
 		return;
 	if (ask->state == ASK_SENT) {
 		ask->state = ASK_FORGOTTEN;
@@ -425,24 +354,21 @@ link_forget(struct link *link, uint32_t id)
 	if (w->fd != -1)
 		close(w->fd);
 	free(w);
-	ask_free(link, ask);
+	asks_remove(&link->asks, ask);
 }
 
 void
 link_answer(struct link *link, enum imsg_type type, uint32_t id,
     const void *payload, const void *tail, size_t tail_length, int fd)
 {
-	uint32_t request;
+	uint32_t request = wire_request(type);
 
 	if (link->dead) {
 		if (fd != -1)
 			close(fd);
 		return;
 	}
-	for (request = IMSG_NONE + 1; request < IMSG_MAX; request++)
-		if (wire_row(request)->answer == type)
-			break;
-	if (request == IMSG_MAX || link->received[request] == 0)
+	if (request == IMSG_NONE || link->received[request] == 0)
 		fatalx("%s answers nothing", wire_name(type));
 	link->received[request]--;
 	put(link, type, id, payload, tail, tail_length, fd);
@@ -468,7 +394,7 @@ admit(struct link *link, const struct frame_header *header, void **context,
     bool *drop, const char **why)
 {
 	const struct wire_row *row = wire_row(header->type);
-	uint32_t request;
+	uint32_t request = wire_request(header->type);
 	struct ask *ask;
 
 	*context = link->arg;
@@ -480,19 +406,16 @@ admit(struct link *link, const struct frame_header *header, void **context,
 		}
 		return 0;
 	}
-	for (request = IMSG_NONE + 1; request < IMSG_MAX; request++)
-		if (wire_row(request)->answer == header->type)
-			break;
-	if (request == IMSG_MAX)
+	if (request == IMSG_NONE)
 		return 0;	/* a notice */
-	ask = ask_find(link, header->id);
+	ask = asks_find(&link->asks, header->id);
 	if (ask == NULL || ask->type != request || ask->state == ASK_WAITING) {
 		*why = "answer to nothing";
 		return -1;
 	}
 	*context = ask->context;
 	*drop = ask->state == ASK_FORGOTTEN;
-	ask_free(link, ask);
+	asks_remove(&link->asks, ask);
 	link->sent[request]--;
 	send_waiting(link, request);
 	return 0;

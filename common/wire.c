@@ -243,6 +243,22 @@ wire_row(uint32_t type)
 	return &rows[type];
 }
 
+uint32_t
+wire_request(uint32_t answer)
+{
+	static uint32_t requests[IMSG_MAX];
+	static bool known;
+	uint32_t type;
+
+	if (!known) {
+		for (type = IMSG_NONE + 1; type < IMSG_MAX; type++)
+			if (rows[type].answer != IMSG_NONE)
+				requests[rows[type].answer] = type;
+		known = true;
+	}
+	return answer < IMSG_MAX ? requests[answer] : IMSG_NONE;
+}
+
 const char *
 wire_process(enum process process)
 {

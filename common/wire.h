@@ -681,6 +681,11 @@ struct wire_string {
 const struct wire_row	*wire_row(uint32_t);
 
 /*
+ * The request that is answered by this type; IMSG_NONE if it answers none.
+ */
+uint32_t	wire_request(uint32_t);
+
+/*
  * Hold a frame against its row: may sender say this to receiver, is it as
  * long as it must be, does a descriptor come with it exactly if it should,
  * is every string terminated, is the id there if the row wants one.
