@@ -469,6 +469,30 @@ check_all(struct client *client)
 	    CTL_ERROR, (uint64_t)store_totals()->messages, text);
 }
 
+/* Copy the spool, for root. */
+static void
+back_up(struct client *client, const char *name)
+{
+	char	 why[WIRE_TEXT];
+
+	if (client->uid != 0 && client->uid != getuid()) {
+		answer_ctl_action(client, CTL_DENIED, 0,
+		    "only root may do that");
+		return;
+	}
+	if (backup_make(name, why, sizeof(why)) == -1) {
+		log_note(LOG_ERR, "backup", "%s", why);
+		answer_ctl_action(client, CTL_ERROR, 0, why);
+		return;
+	}
+	log_begin(LOG_NOTICE, "backup");
+	log_string("name", name);
+	log_number("uid", client->uid);
+	log_end();
+	answer_ctl_action(client, CTL_OK,
+	    (uint64_t)store_totals()->messages, "");
+}
+
 /* What concerns the queue as a whole. */
 static void
 act_on_queue(struct client *client, uint32_t action)
@@ -494,8 +518,12 @@ action_begin(struct client *client, const struct w_ctl_action_req *request)
 {
 	struct sweep	*sweep;
 
-	if (request->action < CTL_RUN || request->action > CTL_CHECK) {
+	if (request->action < CTL_RUN || request->action > CTL_BACKUP) {
 		answer_ctl_action(client, CTL_ERROR, 0, "no such action");
+		return;
+	}
+	if (request->action == CTL_BACKUP) {
+		back_up(client, request->recipient);
 		return;
 	}
 	if (request->action >= CTL_PAUSE) {

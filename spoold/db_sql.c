@@ -138,6 +138,7 @@ const char *const db_statements[SQL_MAX] = {
 	" ORDER BY message, row LIMIT ?",
 [SQL_DAMAGED_GET] = "SELECT what FROM damaged WHERE message = ? LIMIT 1",
 [SQL_DAMAGED_COUNT] = "SELECT count(*) FROM damaged",
+[SQL_BACKUP] = "VACUUM INTO ?",
 [SQL_SPOOL_GET] = "SELECT high, low, messages, octets, deferred, held,"
 	" epoch, history FROM spool",
 [SQL_SPOOL_SET] = "UPDATE spool SET high = ?, low = ?, messages = ?,"

@@ -189,7 +189,7 @@ enum sql {
 	SQL_RECIPIENT_DAMAGED, SQL_RECIPIENT_DROP, SQL_RECIPIENT_CHILDREN,
 	SQL_RECIPIENT_REAGE,
 	SQL_DUE, SQL_DUE_LANE, SQL_DUE_FIRST, SQL_NEW,
-	SQL_MARKED, SQL_DAMAGED_GET, SQL_DAMAGED_COUNT,
+	SQL_MARKED, SQL_DAMAGED_GET, SQL_DAMAGED_COUNT, SQL_BACKUP,
 	SQL_SPOOL_GET, SQL_SPOOL_SET, SQL_VACUUM, SQL_CHECK,
 	SQL_MAX
 };
@@ -596,6 +596,10 @@ void		 export_read(struct client *, const struct w_ctl_read_req *);
 void		 action_begin(struct client *,
 		    const struct w_ctl_action_req *);
 void		 action_forget(struct client *);
+
+/* backup.c: a copy of the spool; -1 with why, of that size */
+
+int		 backup_make(const char *, char *, size_t);
 
 /* purge.c: what was marked for removal goes, behind */
 

@@ -152,11 +152,21 @@ ok "check" postctl check
 ok "age" postctl age "$(id_of -r a1@dead.test)" 1h
 not_ok "a user may not pause" as_user pmctl1 "$STAGE/usr/sbin/postctl" \
     -C "$CF" pause
+head -c 200000 /dev/zero | tr '\0' x | fold | sendmail large@dead.test
+like "backup" "$(postctl backup first)" '^5 messages copied'
+copy=$SCRATCH/spool/backup/first
+is "it is a sound database" "$(python3 -c "
+import sqlite3
+db = sqlite3.connect('file:$copy/spool.db?mode=ro', uri=True)
+print(db.execute('pragma integrity_check').fetchone()[0],
+    db.execute('select count(*) from message').fetchone()[0])")" "ok 5"
+is "with the large body" "$(find "$copy/body" -type f -size +190k | wc -l)" 1
+not_ok "once" postctl backup first
 postctl show 0000000000001 2>/dev/null
 is "no such message: exit code" $? 66
 postctl frobnicate 2>/dev/null
 is "no such verb: exit code" $? 64
-like "remove all" "$(postctl remove all)" '^4 messages'
+like "remove all" "$(postctl remove all)" '^5 messages'
 is "nothing waits" "$(mailq)" "Mail queue is empty"
 
 # ---- newaliases
