@@ -272,8 +272,11 @@ db_wal_size(void)
 	return (int64_t)db.wal_pages * 4096;
 }
 
-/* Carry the log into the database, so that it is written from its start. */
-void
+/*
+ * Carry the log into the database, so that it is written from its start.
+ * Returns 0, or -1 if the disk is full.
+ */
+int
 db_checkpoint(void)
 {
 	int	 code;
@@ -282,12 +285,12 @@ db_checkpoint(void)
 	    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	if (code != SQLITE_OK) {
 		note_failure(code);
-		log_note(LOG_ERR, "checkpoint", "%s", db.why);
 		if (db_trouble() == DB_IO)
 			fatalx("%s: %s", FILE_NAME, db.why);
-		return;
+		return -1;
 	}
 	db.wal_pages = 0;
+	return 0;
 }
 
 /* Allocate the log, so that a full disk cannot keep results out of it. */

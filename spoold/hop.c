@@ -211,6 +211,7 @@ ask_relay_deliver(struct link *link, struct transaction *transaction)
 	TAILQ_INSERT_TAIL(&hops.out, transaction, of_link);
 	(void)link_ask(link, IMSG_RELAY_DELIVER_REQ, &request, body,
 	    body != NULL ? (size_t)message->size : 0, fd, transaction);
+	message_spare_body(message);
 }
 
 /* One transaction of each lane in turn, while relay takes them. */

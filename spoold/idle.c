@@ -11,7 +11,10 @@
 #include "loop.h"
 #include "spoold.h"
 
-#define WAL_LIMIT	(64 * 1024 * 1024)	/* then even when busy */
+#define WAL_LIMIT	(48 * 1024 * 1024)	/* then even when busy; the
+						   rest is for results when
+						   the disk is full */
+#define PAUSE		(5 * SECOND)		/* behind one that failed */
 #define IDLE_AFTER	(2 * SECOND)
 #define SCAN_EVERY	DAY
 #define SLICES		8			/* directories a second */
@@ -19,6 +22,7 @@
 static struct {
 	int64_t	 busy_at;	/* monotonic: of the last batch */
 	int64_t	 scan_at;	/* monotonic: of the next orphan scan */
+	int64_t	 not_before;	/* monotonic: of the next checkpoint */
 	bool	 vacuumed;	/* nothing to give back since then */
 } idle;
 
@@ -30,13 +34,23 @@ idle_busy(void)
 	idle.vacuumed = false;
 }
 
+/* On a full disk mail must stop before the log's room for results does. */
+static void
+checkpoint(int64_t monotonic)
+{
+	if (monotonic < idle.not_before || db_checkpoint() == 0)
+		return;
+	idle.not_before = monotonic + PAUSE;
+	reserve_trouble(db_why());
+}
+
 /* The hook behind the answers of a turn. */
 static void
 limit_wal(void *unused)
 {
 	(void)unused;
 	if (db_wal_size() >= WAL_LIMIT)
-		db_checkpoint();
+		checkpoint(clock_monotonic());
 }
 
 static void
@@ -66,7 +80,7 @@ idle_tick(int64_t monotonic)
 			log_note(LOG_WARNING, "vacuum", "%s", db_why());
 	}
 	if (db_wal_size() > 0)
-		db_checkpoint();
+		checkpoint(monotonic);
 }
 
 /* On demand: what the database says of itself, in one word or more. */

@@ -7,9 +7,58 @@
 #include "log.h"
 #include "spoold.h"
 
+/* The addresses that go along, then the body, in one tail. */
+static char *
+make_tail(const struct recipient *recipient, const char *body, size_t length,
+    size_t *tail_length, uint8_t *count)
+{
+	const struct recipient	*other;
+	char			*tail, *at;
+	size_t			 size = length;
+
+	TAILQ_FOREACH(other, &recipient->also, waiting)
+		size += strlen(other->route->address) + 1;
+	if ((tail = malloc(size + 1)) == NULL)
+		fatal("job");
+	at = tail;
+	*count = 0;
+	TAILQ_FOREACH(other, &recipient->also, waiting) {
+		at = stpcpy(at, other->route->address) + 1;
+		++*count;
+	}
+	if (length > 0)
+		memcpy(at, body, length);
+	*tail_length = size;
+	return tail;
+}
+
+/* The tail may be made for the purpose; the usual one is the body. */
+static void
+send_job(struct link *link, struct recipient *recipient,
+    struct w_job_deliver_req *job, const char *body, int fd)
+{
+	struct recipient	*other;
+	char			*tail;
+	size_t			 length = body != NULL ? job->size : 0;
+
+	recipient_set(recipient, RECIPIENT_OUT);
+	if (TAILQ_EMPTY(&recipient->also)) {
+		recipient->ask = link_ask(link, IMSG_JOB_DELIVER_REQ, job,
+		    body, length, fd, recipient);
+		return;
+	}
+	TAILQ_FOREACH(other, &recipient->also, waiting)
+		recipient_set(other, RECIPIENT_OUT);
+	tail = make_tail(recipient, body, length, &length,
+	    &job->more_addresses);
+	recipient->ask = link_ask(link, IMSG_JOB_DELIVER_REQ, job, tail,
+	    length, fd, recipient);
+	free(tail);
+}
+
 /*
- * Give the worker this recipient.  Returns 0, or -1 if the body cannot be
- * read.
+ * Give the worker this recipient and those that go along.  Returns 0, or -1
+ * if the body cannot be read.
  */
 int
 ask_job_deliver(struct link *link, struct recipient *recipient)
@@ -41,10 +90,26 @@ ask_job_deliver(struct link *link, struct recipient *recipient)
 	    sizeof(job.extension));
 	(void)strlcpy(job.domain, route->domain, sizeof(job.domain));
 	(void)strlcpy(job.text, route->text, sizeof(job.text));
-	recipient_set(recipient, RECIPIENT_OUT);
-	recipient->ask = link_ask(link, IMSG_JOB_DELIVER_REQ, &job, body,
-	    body != NULL ? (size_t)message->size : 0, fd, recipient);
+	send_job(link, recipient, &job, body, fd);
+	message_spare_body(message);
 	return 0;
+}
+
+/* It is done, in one way or another; so are those that went along. */
+static void
+end_job(struct recipient *recipient, enum ending_kind kind,
+    const char *status, const char *text, const char *place)
+{
+	struct outcome		*outcome = outcome_new(recipient->message);
+	struct recipient	*other;
+
+	outcome_add(outcome, recipient, kind, status, text, place);
+	while ((other = TAILQ_FIRST(&recipient->also)) != NULL) {
+		TAILQ_REMOVE(&recipient->also, other, waiting);
+		other->holder = NULL;
+		outcome_add(outcome, other, kind, status, text, place);
+	}
+	outcome_store(outcome);
 }
 
 static void
@@ -94,15 +159,17 @@ on_job_deliver_ans(struct link *link, struct frame *frame, void *arg)
 		return;
 	}
 	worker_answered(recipient->holder, recipient);
+	if (answer->verdict >= JOB_EXPANDED)
+		user_take_back(recipient);
 	switch (answer->verdict) {
 	case JOB_DONE:
-		outcome_one(recipient, ENDING_DELIVERED,
+		end_job(recipient, ENDING_DELIVERED,
 		    answer->status[0] != '\0' ? answer->status : "2.0.0",
 		    answer->twin ? "was there already" : answer->text,
 		    answer->place);
 		break;
 	case JOB_FAILED:
-		outcome_one(recipient, ENDING_FAILED,
+		end_job(recipient, ENDING_FAILED,
 		    answer->status[0] == '5' ? answer->status : "5.0.0",
 		    answer->text, answer->place);
 		break;
@@ -116,7 +183,7 @@ on_job_deliver_ans(struct link *link, struct frame *frame, void *arg)
 		give_on(recipient, WORKER_MBOX, JOB_MBOX);
 		break;
 	default:
-		outcome_one(recipient, ENDING_DEFERRED,
+		end_job(recipient, ENDING_DEFERRED,
 		    answer->status[0] == '4' ? answer->status : "4.0.0",
 		    answer->text, answer->place);
 		if (answer->verdict != JOB_DEFERRED)

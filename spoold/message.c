@@ -24,8 +24,7 @@ message_new(uint64_t id)
 	return message;
 }
 
-/* The database still has it. */
-void
+static void
 message_drop_body(struct message *message)
 {
 	if (message->body == NULL)
@@ -86,10 +85,12 @@ message_body(struct message *message)
 	return message->body;
 }
 
-bool
-message_bodies_full(void)
+/* Let go of a body that is on disk as well, if there are too many. */
+void
+message_spare_body(struct message *message)
 {
-	return body_octets >= BODIES_MAX;
+	if (body_octets >= BODIES_MAX && message->committed)
+		message_drop_body(message);
 }
 
 int

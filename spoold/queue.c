@@ -240,8 +240,7 @@ queue_enter(struct message *message)
 	TAILQ_FOREACH_SAFE(recipient, &message->recipients, of_message, next)
 		queue_take(recipient);
 	message->pins--;
-	if (message_bodies_full() && !message->in_file)
-		message_drop_body(message);
+	message_spare_body(message);
 	queue_wake();
 }
 

@@ -55,6 +55,7 @@ recipient_new(struct message *message, uint32_t row, const char *address)
 
 	if ((recipient = calloc(1, sizeof(*recipient))) == NULL)
 		fatal("recipient");
+	TAILQ_INIT(&recipient->also);
 	recipient->message = message;
 	recipient->row = row;
 	recipient->address = copy(address);

@@ -12,7 +12,7 @@
 #include "log.h"
 #include "spoold.h"
 
-#define PAUSE		(5 * SECOND)	/* closed for so long at least */
+#define PAUSE		(6 * SECOND)	/* closed for so long at least */
 #define HYSTERESIS	8		/* opens at an eighth more */
 
 static struct {

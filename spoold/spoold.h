@@ -119,7 +119,7 @@ struct recipient {
 	uint32_t	 tries;		/* attempts since the clock jumped */
 	uint32_t	 epoch;		/* after which jump tries counts */
 	uint32_t	 poison;	/* neighbours it died with */
-	uint32_t	 place;		/* enum target_place; 0 came in by mail */
+	uint32_t	 place;		/* enum target_place; 0: as it came */
 	int64_t		 next;
 	bool		 had_route;
 	bool		 refused;	/* undeliverable from the start */
@@ -137,6 +137,7 @@ struct recipient {
 	uint32_t	 ask;		/* id of the question that is out */
 	uint32_t	 skip;		/* targets of its list already stored */
 	void		*holder;	/* worker or transaction that has it */
+	struct recipients also;		/* that go in the same job */
 };
 
 /* Where a recipient goes, as policyd or its .forward said. */
@@ -158,8 +159,7 @@ void		 message_free(struct message *);
 void		 message_release(struct message *);
 const char	*message_body(struct message *);
 void		 message_take_body(struct message *, char *);
-void		 message_drop_body(struct message *);
-bool		 message_bodies_full(void);
+void		 message_spare_body(struct message *);
 int		 message_open_body(const struct message *);
 bool		 message_claim_final(struct message *, uint32_t, const char *);
 void		 message_forget_final(struct message *, uint32_t);
@@ -215,7 +215,7 @@ bool		 db_in_transaction(void);
 enum db_trouble	 db_trouble(void);
 const char	*db_why(void);
 int64_t		 db_wal_size(void);
-void		 db_checkpoint(void);
+int		 db_checkpoint(void);
 
 /* store.c: messages and recipients as rows */
 
@@ -417,7 +417,7 @@ struct expansion {
 	bool		 replaces;	/* the old list's rows are gone */
 	struct recipients added;	/* made within the transaction */
 	uint32_t	 added_count;
-	bool		 is_loop;	/* led back to itself and nowhere else */
+	bool		 is_loop;	/* led back to itself, not elsewhere */
 	bool		 goes_on;	/* the list has more: the row stays */
 };
 
@@ -521,6 +521,7 @@ void		 deliver_up(struct child *, struct link *,
 		    const struct w_start_peer_ntf *);
 void		 user_give(struct recipient *);
 void		 user_withdraw(struct recipient *);
+void		 user_take_back(struct recipient *);
 void		 worker_answered(struct worker *, struct recipient *);
 void		 worker_lost(struct worker *, struct recipient *);
 void		 user_tick(int64_t);

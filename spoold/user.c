@@ -22,6 +22,7 @@
 #define IDLE_TIME	(60 * SECOND)
 #define PAUSE		(1 * SECOND)	/* before a refused one is asked for */
 #define PATIENCE	(3 * HOUR)	/* with a job, before it is killed */
+#define SHARED_MAX	64		/* recipients of one run */
 #define DEATHS_MAX	2		/* in a row, having answered nothing */
 
 enum worker_state { STATE_WANTED, STATE_ASKED, STATE_READY };
@@ -282,6 +283,21 @@ user_withdraw(struct recipient *recipient)
 	worker_settle(worker);
 }
 
+/* Those that went with this one wait again, each for itself. */
+void
+user_take_back(struct recipient *first)
+{
+	struct recipient	*other;
+
+	while ((other = TAILQ_FIRST(&first->also)) != NULL) {
+		TAILQ_REMOVE(&first->also, other, waiting);
+		if (other->state == RECIPIENT_OUT)
+			recipient_set(other, RECIPIENT_ROUTED);
+		other->first_try = false;
+		user_give(other);
+	}
+}
+
 /* The worker has answered. */
 void
 worker_answered(struct worker *worker, struct recipient *recipient)
@@ -298,6 +314,7 @@ worker_answered(struct worker *worker, struct recipient *recipient)
 void
 worker_lost(struct worker *worker, struct recipient *recipient)
 {
+	user_take_back(recipient);
 	if (gate_lost(&worker->gate, recipient)) {
 		recipient->holder = NULL;
 		attempt_poisoned(recipient);
@@ -339,17 +356,64 @@ const struct link_role worker_role = {
 	.handlers = worker_handlers, .closed = on_worker_closed
 };
 
+/* May these two go in one run of a program? */
+static bool
+can_share(const struct recipient *one, const struct recipient *other)
+{
+	return one->message == other->message &&
+	    other->route->method == JOB_MAILER &&
+	    one->route->mailer == other->route->mailer &&
+	    other->suspect == NULL &&
+	    strcmp(recipient_sender(one), recipient_sender(other)) == 0;
+}
+
+/* Move those that may go with the first behind it, as many as it takes. */
+static void
+gather(struct worker *worker, struct recipient *first)
+{
+	struct recipient	*other, *next;
+	uint32_t		 count = 1;
+
+	if (first->route->method != JOB_MAILER || first->suspect != NULL)
+		return;
+	for (other = TAILQ_FIRST(&worker->waiting); other != NULL &&
+	    count < first->route->max_recipients && count < SHARED_MAX;
+	    other = next) {
+		next = TAILQ_NEXT(other, waiting);
+		if (!can_share(first, other))
+			continue;
+		TAILQ_REMOVE(&worker->waiting, other, waiting);
+		TAILQ_INSERT_TAIL(&first->also, other, waiting);
+		count++;
+	}
+}
+
+/* What can be gathered waits until all its siblings have been routed. */
+static struct recipient *
+next_waiting(struct worker *worker)
+{
+	struct recipient	*recipient;
+
+	TAILQ_FOREACH(recipient, &worker->waiting, waiting)
+		if (recipient->route->max_recipients <= 1 ||
+		    recipient->message->routing == 0)
+			return recipient;
+	return NULL;
+}
+
 /* Give a worker as many jobs as it may have. */
 static void
 feed(struct worker *worker)
 {
 	struct recipient	*recipient;
 
-	while ((recipient = TAILQ_FIRST(&worker->waiting)) != NULL &&
+	while ((recipient = next_waiting(worker)) != NULL &&
 	    link_credit(worker->link, IMSG_JOB_DELIVER_REQ) > 0 &&
 	    gate_open(&worker->gate)) {
 		TAILQ_REMOVE(&worker->waiting, recipient, waiting);
+		gather(worker, recipient);
 		if (ask_job_deliver(worker->link, recipient) == -1) {
+			user_take_back(recipient);
 			recipient->holder = NULL;
 			outcome_one(recipient, ENDING_DEFERRED, "4.3.0",
 			    "its body cannot be read", "");

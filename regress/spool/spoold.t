@@ -160,6 +160,10 @@ def test_delivery():
     ok('a large message is delivered',
        'delivered %s 1 ok' % large in spool.events(), spool.events(large))
     ok('and its body is gone', spool.bodies() == [], spool.bodies())
+    four = spool.send('mailer-a@x,mailer-b@x,mailer-c@x')
+    ok('recipients share a run of a program', spool.events(four) ==
+       ['together %s 3 ' % four, 'delivered %s 1 ok' % four] and
+       len(spool.log('delivered', four)) == 3, spool.events(four))
     spool.send('discard@x,list-local-ok@x')
     spool.do('stop')
     ok('nothing is left', spool.sql(

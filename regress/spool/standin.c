@@ -10,11 +10,12 @@
  * is a line of the file DIRECTORY/../events each.
  *
  * An address's local part says what becomes of it: a word, and what follows
- * a dash.  policyd: local-ACCOUNT relay-HOP list-A-B unknown refuse defer
- * discard.  A worker: the account ok takes, fail refuses, later defers, dies
- * closes its link, hangs never answers, forward expands to local-ok and to
- * |program.  relay: the hop ok takes, fail refuses, dead defers and is closed
- * for 300 seconds.  What a worker takes is the file DIRECTORY/../ID.ROW.
+ * a dash.  policyd: local-ACCOUNT relay-HOP list-A_B mailer-ANY unknown
+ * refuse defer discard.  A worker: the account ok takes, fail refuses, later
+ * defers, dies closes its link, hangs never answers, forward expands to
+ * local-ok and to |program.  relay: the hop ok takes, fail refuses, dead
+ * defers and is closed for 300 seconds.  What a worker takes is the file
+ * DIRECTORY/../ID.ROW.
  */
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -263,6 +264,12 @@ on_resolve(struct link *link, struct frame *frame, void *arg)
 		answer.worker = WORKER_MAILBOX;
 		(void)snprintf(answer.account, sizeof(answer.account), "%s",
 		    rest);
+	} else if (strcmp(word, "mailer") == 0) {
+		answer.kind = ROUTE_MAILER;
+		answer.worker = WORKER_PROGRAM;
+		answer.mailer = 1;
+		answer.max_recipients = 10;
+		(void)strcpy(answer.account, "ok");
 	} else if (strcmp(word, "relay") == 0) {
 		answer.kind = ROUTE_RELAY;
 		(void)snprintf(answer.hop, sizeof(answer.hop), "relay(%s)",
@@ -324,8 +331,15 @@ on_job(struct link *link, struct frame *frame, void *arg)
 	struct w_job_deliver_ans	 answer;
 	char				 tail[1024];
 	size_t				 length = 0;
+	const char			*body = frame->tail;
+	size_t				 size = frame->tail_length;
 	struct stat			 st;
+	int				 i;
 
+	for (i = 0; i < job->more_addresses; i++) {
+		size -= strlen(body) + 1;
+		body += strlen(body) + 1;
+	}
 	memset(&answer, 0, sizeof(answer));
 	answer.id = job->id;
 	answer.recipient = job->recipient;
@@ -333,8 +347,7 @@ on_job(struct link *link, struct frame *frame, void *arg)
 	(void)snprintf(answer.place, sizeof(answer.place), "/home/%s",
 	    account);
 	if (job->body_in_file ? fstat(frame->fd, &st) == -1 ||
-	    (uint64_t)st.st_size != job->size :
-	    frame->tail_length != job->size)
+	    (uint64_t)st.st_size != job->size : size != job->size)
 		errx(1, "a body that is not as long as it says");
 	if (strcmp(account, "fail") == 0) {
 		answer.verdict = JOB_FAILED;
@@ -360,7 +373,9 @@ on_job(struct link *link, struct frame *frame, void *arg)
 	}
 	s.delivered += answer.verdict == JOB_DONE;
 	if (answer.verdict == JOB_DONE)
-		keep_body(job, frame->tail, frame->tail_length);
+		keep_body(job, body, size);
+	if (job->more_addresses > 0)
+		event_line("together", job->id, job->more_addresses + 1, "");
 	event_line(answer.verdict == JOB_DONE ? "delivered" : "tried",
 	    job->id, job->recipient, job->text[0] != '\0' ? job->text :
 	    account);
@@ -638,7 +653,8 @@ has_lease(void)
 static char *
 make_body(size_t size)
 {
-	static const char	 header[] = "Subject: test\r\nX-Mark: kept\r\n\r\n";
+	static const char	 header[] =
+	    "Subject: test\r\nX-Mark: kept\r\n\r\n";
 	char			*body = malloc(size + 1);
 	size_t			 i;
 
