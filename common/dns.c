@@ -312,7 +312,7 @@ lookup_add(struct dns_lookup *lookup, const struct netaddr *address)
 static void
 lookup_order(struct dns_lookup *lookup)
 {
-	struct netaddr sorted[DNS_ADDRESSES];
+	struct netaddr sorted[DNS_ADDRESSES] = { 0 };
 	size_t i, n = 0;
 	int family;
 
