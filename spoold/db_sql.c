@@ -116,6 +116,10 @@ const char *const db_statements[SQL_MAX] = {
 	" AND parent <> 0 AND state IN (0, 1, 2, 4)",
 [SQL_RECIPIENT_REAGE] = "UPDATE recipient SET next = ?2 WHERE message = ?1"
 	" AND state = 1",
+[SQL_RECIPIENT_PUT_OFF] = "UPDATE recipient SET state = ?2, next = ?3"
+	" WHERE message = ?1 AND state IN (0, 1)",
+[SQL_RECIPIENT_TOTALS] = "SELECT ifnull(sum(state = 1), 0),"
+	" ifnull(sum(state = 2), 0) FROM recipient",
 [SQL_RECIPIENT_WAITING] = "UPDATE message SET waiting ="
 	" (SELECT count(*) FROM recipient WHERE message = ?1"
 	" AND state IN (0, 1, 2, 5)) WHERE id = ?1 RETURNING waiting",

@@ -21,6 +21,7 @@
 static struct {
 	struct settings	 settings;
 	struct event_base *base;
+	const struct conf *conf;
 	struct event	*tick;
 	int64_t		 offset;	/* of the clock from the monotonic */
 	bool		 started;
@@ -53,6 +54,8 @@ read_settings(const struct conf *conf, struct settings *s)
 	s->bounce_expire = conf_duration(core, "bounce-expire", DAY);
 	s->disk_reserve = conf_size(core, "disk-reserve", 64 << 20);
 	s->window = conf_number(core, "window", 10000);
+	if (careful_is_on())
+		s->window = 1;
 	(void)strlcpy(s->bounce_to, conf_string(core, "bounce-to", ""),
 	    sizeof(s->bounce_to));
 }
@@ -114,6 +117,8 @@ on_tick(int fd, short events, void *unused)
 	user_tick(monotonic);
 	control_tick(monotonic);
 	idle_tick(monotonic);
+	if (careful_tick(monotonic))
+		read_settings(spoold.conf, &spoold.settings);
 }
 
 /* ---- the process ---- */
@@ -143,10 +148,13 @@ begin(struct child *child)
 	struct timeval	 second = { .tv_sec = 1 };
 
 	spoold.base = child->base;
+	spoold.conf = child->conf;
 	spoold.offset = clock_now() - clock_monotonic();
 	body_make_directories();
 	db_open();
 	store_start();
+	careful_start();
+	read_settings(child->conf, &spoold.settings);
 	attempt_start();
 	batch_start();
 	purge_start();
@@ -169,6 +177,7 @@ begin(struct child *child)
 static void
 reconfigured(struct child *child)
 {
+	spoold.conf = child->conf;
 	read_settings(child->conf, &spoold.settings);
 	queue_rescan();
 }
@@ -183,6 +192,7 @@ end(struct child *child)
 	control_stop();
 	batch_finish();
 	db_close();
+	careful_end();
 	spoold.started = false;
 }
 

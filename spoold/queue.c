@@ -213,6 +213,7 @@ void
 queue_take(struct recipient *recipient)
 {
 	queue.count++;
+	careful_touch(recipient->message->id);
 	if (recipient->refused)
 		outcome_one(recipient, ENDING_FAILED, "5.1.1",
 		    "the address was refused when it was submitted", "");
@@ -253,7 +254,8 @@ queue_leave(struct recipient *recipient)
 	queue.count--;
 	TAILQ_REMOVE(&message->recipients, recipient, of_message);
 	recipient_free(recipient);
-	if (queue.full || queue.count < (size_t)settings()->window / 2)
+	if (queue.full || queue.recovering ||
+	    queue.count <= (size_t)settings()->window / 2)
 		queue.awake = true;
 	message_release(message);
 }
@@ -438,7 +440,7 @@ fetch_lost(void)
 	size_t	 rows = 0;
 	int	 result;
 
-	if (!queue.recovering || room() < SLICE)
+	if (!queue.recovering || room() == 0)
 		return false;
 	for (result = db_ask(SQL_NEW, "iuii", (int64_t)queue.recover.message,
 	    queue.recover.row, (int64_t)queue.recover_last,

@@ -187,7 +187,7 @@ enum sql {
 	SQL_RECIPIENT_END, SQL_RECIPIENT_STATE, SQL_RECIPIENT_REMOVE,
 	SQL_RECIPIENT_UNEXPAND, SQL_RECIPIENT_WAITING,
 	SQL_RECIPIENT_DAMAGED, SQL_RECIPIENT_DROP, SQL_RECIPIENT_CHILDREN,
-	SQL_RECIPIENT_REAGE,
+	SQL_RECIPIENT_REAGE, SQL_RECIPIENT_PUT_OFF, SQL_RECIPIENT_TOTALS,
 	SQL_DUE, SQL_DUE_LANE, SQL_DUE_FIRST, SQL_NEW,
 	SQL_MARKED, SQL_DAMAGED_GET, SQL_DAMAGED_COUNT, SQL_BACKUP,
 	SQL_SPOOL_GET, SQL_SPOOL_SET, SQL_VACUUM, SQL_CHECK,
@@ -246,6 +246,7 @@ struct message	*store_message(enum sql);
 struct message	*store_load_message(uint64_t);
 int		 store_age_message(const struct message *, int64_t);
 void		 store_uncount(const struct recipient *);
+int		 store_recount(void);
 int		 store_load_body(struct message *);
 struct recipient *store_recipient(enum sql, struct message *);
 int		 store_defer(const struct recipient *, int64_t, const char *,
@@ -549,6 +550,14 @@ void		 reserve_start(void);
 void		 reserve_tick(int64_t);
 void		 reserve_trouble(const char *);
 bool		 reserve_takes_mail(const char **);
+
+/* careful.c: the message that kills spoold itself */
+
+void		 careful_start(void);
+void		 careful_touch(uint64_t);
+bool		 careful_tick(int64_t);
+bool		 careful_is_on(void);
+void		 careful_end(void);
 
 /* idle.c: what can wait */
 

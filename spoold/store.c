@@ -484,6 +484,23 @@ store_uncount(const struct recipient *recipient)
 		store_count(0, 0, 0, -1);
 }
 
+/* Count all rows anew, where it is not known what they were before. */
+int
+store_recount(void)
+{
+	int	 result = db_ask(SQL_RECIPIENT_TOTALS, "");
+
+	if (result == 1) {
+		store.pending.deferred = db_integer(SQL_RECIPIENT_TOTALS, 0) -
+		    store.committed.deferred;
+		store.pending.held = db_integer(SQL_RECIPIENT_TOTALS, 1) -
+		    store.committed.held;
+		store.changed = true;
+	}
+	db_end(SQL_RECIPIENT_TOTALS);
+	return result == -1 ? -1 : 0;
+}
+
 /*
  * Rows were added to a message and others have ended: how many it ever had,
  * and how many of them still wait.

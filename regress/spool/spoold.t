@@ -313,6 +313,28 @@ def test_poison():
     spool.end()
 
 
+def test_careful():
+    spool = Spool()
+    one = spool.send('local-hangs@x')
+    for i in range(4):
+        spool.do('kill')
+        spool.do('start')
+        spool.do('run', 1)
+    ok('what is there each time spoold dies is put off',
+       len(spool.events(one)) == 4 and len(spool.log('poison', one)) == 1,
+       spool.read('log'))
+    answer = spool.do('bench', 50, 10, 2000, 'local-ok@x')
+    ok('the rest goes on, one at a time', answer[1:3] == ['50', '50'], answer)
+    spool.do('stop')
+    ok('nothing is lost', spool.sql('SELECT messages, deferred FROM spool') ==
+       [(1, 1)], spool.sql('SELECT * FROM spool'))
+    spool.do('start')
+    spool.do('stop')
+    ok('a good end is forgotten', spool.read('log').count(': careful ') == 3,
+       spool.read('log'))
+    spool.end()
+
+
 def test_control():
     spool = Spool()
     control = Control(spool)
