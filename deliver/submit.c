@@ -24,7 +24,7 @@ struct submission {
 	FILE	*in;
 	FILE	*out;
 	char	 reply[1024];		/* its last line */
-	char	**refusals;		/* a recipient each: the reply, or NULL */
+	char	**refusals;		/* by recipient: reply, or NULL */
 	bool	 taken;			/* for one recipient at least */
 };
 
