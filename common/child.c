@@ -105,13 +105,13 @@ child_link_closed(struct link *link, const char *why, void *arg)
 	struct timeval patience = { .tv_sec = THROWN_OUT };
 	struct neighbour *n = neighbour_of(link);
 
-	(void)why;
 	if (n == NULL)
 		return;
 	if (n->peer->lost != NULL)
 		n->peer->lost(arg, link);
 	n->link = NULL;
-	if (!n->down && !state.ending)
+	/* Whom we have thrown out has to go, not we. */
+	if (why == NULL && !n->down && !state.ending)
 		event_add(n->thrown_out, &patience);
 }
 
