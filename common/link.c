@@ -203,6 +203,12 @@ flush(struct link *link)
 	}
 }
 
+bool
+link_has_output(const struct link *link)
+{
+	return link->out.start < link->out.end;
+}
+
 void
 link_flush(struct link *link)
 {

@@ -7,6 +7,7 @@
 #ifndef LINK_H
 #define LINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -108,6 +109,11 @@ uint32_t	 link_instance(const struct link *);
  * for any other violation.  Legal inside a handler of that link.
  */
 void		 link_violation(struct link *, const char *);
+
+/*
+ * Does anything wait to be written?
+ */
+bool		 link_has_output(const struct link *);
 
 /*
  * Write what waits now rather than at the end of the turn, as far as the

@@ -70,11 +70,14 @@ client_free(struct client *client)
 
 /* ---- handlers ---- */
 
-/* Note the question.  A second one before its answer is a violation. */
+/*
+ * Note the question.  A second one before the last answer has been read is a
+ * violation: what a client does not read must not pile up here.
+ */
 static bool
 begin_question(struct client *client, const struct frame *frame)
 {
-	if (client->question != 0) {
+	if (client->question != 0 || link_has_output(client->link)) {
 		link_violation(client->link, "two questions at once");
 		return false;
 	}
