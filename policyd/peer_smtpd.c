@@ -18,6 +18,21 @@ log_failure(const struct w_rcpt_check_req *req,
 	log_end();
 }
 
+/*
+ * A standing that its listeners cannot give: only the first of them has the
+ * local socket, and that alone; nobody can log in.
+ */
+static bool
+claims_too_much(const struct link *link, const struct w_client *client)
+{
+	bool local = link_instance(link) % WIRE_WORKERS == 0;
+
+	return client->standing < STANDING_STRANGER ||
+	    client->standing > STANDING_LOCAL ||
+	    client->standing == STANDING_LOGIN ||
+	    (client->standing == STANDING_LOCAL) != local;
+}
+
 static void
 on_rcpt_check(struct link *link, struct frame *frame, void *arg)
 {
@@ -26,6 +41,10 @@ on_rcpt_check(struct link *link, struct frame *frame, void *arg)
 	struct decision decision;
 
 	(void)arg;
+	if (claims_too_much(link, &req->client)) {
+		link_violation(link, "a standing its listeners cannot give");
+		return;
+	}
 	memset(&answer, 0, sizeof(answer));
 	answer.session = req->session;
 	tables_tick();

@@ -156,8 +156,9 @@ static bool
 claims_too_much(const struct smtpd_peer *peer, const struct w_client *client)
 {
 	if (client->standing < STANDING_STRANGER ||
-	    client->standing > STANDING_LOCAL)
-		return true;
+	    client->standing > STANDING_LOCAL ||
+	    client->standing == STANDING_LOGIN)
+		return true;	/* nobody can log in */
 	return (client->standing == STANDING_LOCAL) != peer->may_claim_local;
 }
 

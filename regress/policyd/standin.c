@@ -73,7 +73,7 @@ give_configuration(const char *path)
 static int
 give_link(enum process process)
 {
-	struct w_start_peer_ntf peer = { .process = process };
+	struct w_start_peer_ntf peer = { .process = process, .instance = 1 };
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)

@@ -173,6 +173,13 @@ with tempfile.TemporaryDirectory(dir='/var/tmp') as elsewhere:
           policyd.route('far@policy.test')[0], '10')
 equal('an orderly end', policyd.end(), 0)
 
+# An smtpd without the local socket claims to have it.
+policyd = Policyd(conf)
+equal('a claim its listeners cannot give ends the link',
+      policyd.ask('rcpt', 'l', '', 'crew@policy.test'), ['the other side has closed'])
+equal('and is logged', 'a standing its listeners cannot give' in
+      policyd.logged(), True)
+
 # Accounts made while it runs, in an /etc of its own.
 if ROOT and subprocess.run(['unshare', '-m', 'true']).returncode == 0:
     etc = scratch + '/etc'
