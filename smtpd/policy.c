@@ -1,7 +1,7 @@
 /*
  * Questions to policyd: is this recipient accepted from this client?  A
  * question carries all it takes, so when policyd is lost it is asked again
- * as soon as there is a new one, or answered 451 after a while.
+ * as soon as there is a new one.  What has no answer after a while is 451.
  */
 #include <event2/event.h>
 #include <stdio.h>
@@ -12,12 +12,13 @@
 #include "smtpd.h"
 
 #define PATIENCE	(10 * SECOND)	/* without policyd */
+#define PATIENCE_ASKED	(30 * SECOND)	/* with one that does not answer */
 
 static struct {
 	struct link	*link;		/* NULL: it is away */
 	struct event	*timer;
-	TAILQ_HEAD(, question) waiting;
-} policy = { .waiting = TAILQ_HEAD_INITIALIZER(policy.waiting) };
+	TAILQ_HEAD(, question) open;	/* without an answer */
+} policy = { .open = TAILQ_HEAD_INITIALIZER(policy.open) };
 
 static void
 set_timer(void)
@@ -28,20 +29,12 @@ set_timer(void)
 }
 
 static void
-wait_for_link(struct question *question)
-{
-	question->waiting = true;
-	if (TAILQ_EMPTY(&policy.waiting))
-		set_timer();
-	TAILQ_INSERT_TAIL(&policy.waiting, question, entry);
-}
-
-static void
 ask_rcpt_check(struct question *question)
 {
 	const struct session *session = question->session;
 	struct w_rcpt_check_req req;
 
+	question->waiting = false;
 	memset(&req, 0, sizeof(req));
 	req.session = session->id;
 	req.client = session->client;
@@ -63,10 +56,12 @@ policy_ask(struct session *session, const char *recipient)
 	question->since = clock_monotonic();
 	(void)snprintf(question->recipient, sizeof(question->recipient), "%s",
 	    recipient);
+	question->waiting = true;
+	if (TAILQ_EMPTY(&policy.open))
+		set_timer();
+	TAILQ_INSERT_TAIL(&policy.open, question, entry);
 	if (policy.link != NULL)
 		ask_rcpt_check(question);
-	else
-		wait_for_link(question);
 }
 
 void
@@ -74,10 +69,10 @@ policy_forget(struct session *session)
 {
 	struct question *question = session->question;
 
-	if (question->waiting)
-		TAILQ_REMOVE(&policy.waiting, question, entry);
-	else if (question->id != 0)
+	if (question->id != 0)
 		link_forget(question->link, question->id);
+	if (question->waiting || question->id != 0)
+		TAILQ_REMOVE(&policy.open, question, entry);
 	question->waiting = false;
 	question->id = 0;
 }
@@ -89,14 +84,14 @@ on_rcpt_check_ans(struct link *link, struct frame *frame, void *arg)
 
 	question->id = 0;
 	if (frame->payload == NULL) {
+		question->waiting = true;
 		if (policy.link == link)
 			policy.link = NULL;
 		if (policy.link != NULL)
 			ask_rcpt_check(question);
-		else
-			wait_for_link(question);
 		return;
 	}
+	TAILQ_REMOVE(&policy.open, question, entry);
 	policy_answered(question->session, frame->payload);
 }
 
@@ -104,18 +99,22 @@ on_rcpt_check_ans(struct link *link, struct frame *frame, void *arg)
 static void
 on_timer(int fd, short events, void *arg)
 {
-	int64_t now = clock_monotonic();
-	struct question *question;
+	int64_t now = clock_monotonic(), patience;
+	struct question *question, *next;
 
 	(void)fd;
 	(void)events;
 	(void)arg;
-	while ((question = TAILQ_FIRST(&policy.waiting)) != NULL &&
-	    now - question->since >= PATIENCE) {
+	for (question = TAILQ_FIRST(&policy.open); question != NULL;
+	    question = next) {
+		next = TAILQ_NEXT(question, entry);
+		patience = question->waiting ? PATIENCE : PATIENCE_ASKED;
+		if (now - question->since < patience)
+			continue;
 		policy_forget(question->session);
 		policy_answered(question->session, NULL);
 	}
-	if (!TAILQ_EMPTY(&policy.waiting))
+	if (!TAILQ_EMPTY(&policy.open))
 		set_timer();
 }
 
@@ -128,11 +127,9 @@ on_up(struct child *child, struct link *link,
 	(void)child;
 	(void)ntf;
 	policy.link = link;
-	while ((question = TAILQ_FIRST(&policy.waiting)) != NULL) {
-		TAILQ_REMOVE(&policy.waiting, question, entry);
-		question->waiting = false;
-		ask_rcpt_check(question);
-	}
+	TAILQ_FOREACH(question, &policy.open, entry)
+		if (question->waiting)
+			ask_rcpt_check(question);
 }
 
 static void

@@ -354,11 +354,11 @@ enum session_state {
 
 /* A recipient that policyd is asked about. */
 struct question {
-	TAILQ_ENTRY(question) entry;	/* of those that wait for a link */
+	TAILQ_ENTRY(question) entry;	/* of those without an answer */
 	struct session	*session;
 	struct link	*link;		/* it was asked over */
 	uint32_t	 id;		/* by which to forget it; 0: not asked */
-	bool		 waiting;
+	bool		 waiting;	/* for a link */
 	int64_t		 since;
 	char		 recipient[WIRE_ADDRESS];
 	struct rcpt_parameters parameters;
