@@ -110,6 +110,17 @@ judge_decision(const struct decision *decision,
 	}
 }
 
+/* Does a line name this very address, whatever its extension leaves out? */
+static bool
+is_named(const struct walk *walk, const struct address *address)
+{
+	struct variants v;
+
+	walk_split(walk, address->local, &v);
+	return walk->first_step == STEP_EXACT ||
+	    (walk->first_step == STEP_BASE && !is_crooked(v.extension));
+}
+
 /* May a stranger name this?  Returns false with the verdict set. */
 static bool
 stranger_may(const struct walk *walk, const struct address *address,
@@ -119,8 +130,7 @@ stranger_may(const struct walk *walk, const struct address *address,
 		judge_decision(decision, answer);
 		return false;
 	}
-	if (is_crooked(address->local) && walk->first_step != STEP_EXACT &&
-	    walk->first_step != STEP_BASE) {
+	if (is_crooked(address->local) && !is_named(walk, address)) {
 		answer->verdict = RCPT_BAD_ADDRESS;
 		return false;
 	}

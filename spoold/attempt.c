@@ -62,8 +62,10 @@ print_final(const struct recipient *recipient, char *text, size_t size)
 		    route->worker == WORKER_PROGRAM ? route->extension : "");
 		break;
 	case JOB_MAILER:
+		/* A file is one whoever it is for, a program is not. */
 		(void)snprintf(text, size, "mailer %u %s %s", route->mailer,
-		    route->account, route->address);
+		    route->account, route->worker == WORKER_PROGRAM ?
+		    route->address : "");
 		break;
 	default:
 		(void)snprintf(text, size, "%s %s %s", route->text,

@@ -672,6 +672,10 @@ test_rcpt(void **state)
 		{ "joe%home.test@home.test", RCPT_BAD_ADDRESS,
 		    RCPT_UNKNOWN_USER },
 		{ "joe%away.test@listed.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "joe%away.test+x@listed.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "only+x@listed.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "only+joe%away.test@listed.test", RCPT_BAD_ADDRESS,
+		    RCPT_ACCEPT },
 		{ "\"-joe\"@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER },
 		{ "|joe@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER },
 		{ "/etc/x@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER }

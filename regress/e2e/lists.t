@@ -1,0 +1,152 @@
+#!/bin/sh
+# A list is expanded once: each member is a recipient with a life of its own,
+# a done one is never tried again, a corrected configuration frees those that
+# wait, and what is the same twice is delivered once.
+. "$(dirname "$0")/suite.sh"
+need_root
+need swaks sqlite3
+need_unpacked postfix
+suite_user pma1_joe
+suite_user pma1_jane
+sink=$(suite_port)
+dead=$(suite_port)
+joe=$SCRATCH/home/pma1_joe
+jane=$SCRATCH/home/pma1_jane
+mkdir -m 1777 "$SCRATCH/sink" "$SCRATCH/box"
+cat >"$SCRATCH/aliases" <<EOF
+crew:	pma1_joe, far@dead.test
+mixed:	$SCRATCH/no-such-folder/file, pma1_joe
+one:	x@sink.test
+two:	x@sink.test
+nest:	pma1_joe, inner
+inner:	pma1_joe@here.test, nest, pma1_jane
+fresh:	pma1_joe, nobody-here-1
+EOF
+configure() {
+	suite_conf <<EOF
+  local-mailer = maildir
+  local-domains = here.test
+[relay "hub"]
+  address = 127.0.0.1:$1
+[smtpd "mx"]
+  listen-port = 127.0.0.1:$PORT
+[route]
+  @dead.test       hub
+  @sink.test       relay(127.0.0.1:$sink)
+  both@list.test   pma1_joe, far@dead.test
+  box1@list.test   maildir($SCRATCH/box/shared/)
+  box2@list.test   maildir($SCRATCH/box/shared/)
+EOF
+}
+configure "$dead"
+postfix_tool smtp-sink -u nobody -d "$SCRATCH/sink/%H%M%S." \
+    "127.0.0.1:$sink" 100 >/dev/null 2>&1 &
+sinks=$!
+trap 'kill $sinks 2>/dev/null; suite_end' EXIT
+suite_start
+
+# How often the only recipient that waits was tried.
+tried() {
+	[ "$(mailq -j | grep -o '"attempts": [0-9]*' | cut -d' ' -f2 |
+	    sort -n | tail -n 1)" -ge "$1" ]
+}
+# Nobody may run the queue more often than each 10 seconds.
+runq_again() {
+	wait_for 12 runq
+}
+run_until() {
+	wait_for 10 tried $(($1 - 1)) && runq_again && wait_for 10 tried "$1"
+}
+in_sink() {
+	[ "$(cat "$SCRATCH"/sink/* 2>/dev/null | grep -c "$1")" -ge "$2" ]
+}
+
+# ---- the test of the rule: a Maildir and a dead hop
+for list in crew@here.test both@list.test; do
+	rm -rf "$joe/Maildir"
+	ok "$list" send_to "$list"
+	ok "the mailbox has it" wait_for_mail "$joe/Maildir" 1 10
+	ok "runq" run_until 2
+	ok "runq again" run_until 3
+	ok "and again" run_until 4
+	is "the mailbox has it once" "$(mail_count "$joe/Maildir")" 1
+	postctl remove all >/dev/null
+done
+
+# ---- the same for a .forward, which the worker expands
+printf '\\pma1_joe, far@dead.test, "|cat >>$HOME/ran"\n' >"$joe/.forward"
+chown pma1_joe "$joe/.forward"
+rm -rf "$joe/Maildir"
+ok "a .forward that keeps a copy" send_to pma1_joe@here.test
+ok "the mailbox has it" wait_for_mail "$joe/Maildir" 1 10
+ok "the program has run" wait_for 10 test -s "$joe/ran"
+ok "runq" run_until 2
+ok "runq again" run_until 3
+is "the mailbox has it once" "$(mail_count "$joe/Maildir")" 1
+is "the program ran once" "$(grep -c ^Subject: "$joe/ran")" 1
+rm -f "$joe/.forward"
+
+# ---- what is stored
+suite_stop
+row=$(sqlite3 -separator ' ' "$SCRATCH/spool/spool.db" \
+    "SELECT parent, original, address, target, state FROM recipient
+     WHERE parent <> 0 AND state = 1")
+is "a child has its parent, original recipient and address" "$row" \
+    "1 pma1_joe@here.test far@dead.test  1"
+row=$(sqlite3 -separator ' ' "$SCRATCH/spool/spool.db" \
+    "SELECT count(*) FROM recipient WHERE parent = 1 AND
+     target = '|cat >>\$HOME/ran'")
+is "and its target as printed" "$row" 1
+
+# ---- a corrected [relay] frees what waits
+configure "$sink"
+suite_start
+ok "runq with the hop corrected" runq_again
+ok "the message goes there" wait_for 10 in_sink \
+    '^X-Rcpt-Args: <far@dead.test>' 1
+ok "and the queue is empty" wait_for 15 queue_is_empty
+is "the mailbox has it once still" "$(mail_count "$joe/Maildir")" 1
+
+# ---- a member that is no longer one
+rm -rf "$joe/Maildir"
+ok "a list with a file that cannot be" send_to mixed@here.test
+ok "the mailbox has it" wait_for_mail "$joe/Maildir" 1 10
+ok "the file waits" wait_for_log 10 'deferred .*no-such-folder'
+sed -i "s,^mixed:.*,mixed: $SCRATCH/box/file\, pma1_joe\, pma1_jane," \
+    "$SCRATCH/aliases"
+ok "runq with the list corrected" runq_again
+ok "the old member is superseded" wait_for_log 10 \
+    'expanded .*no-such-folder.*superseded'
+ok "the new file has it" wait_for 10 grep -q ^Subject: "$SCRATCH/box/file"
+ok "the new user has it" wait_for_mail "$jane/Maildir" 1 10
+ok "the queue is empty" wait_for 10 queue_is_empty
+is "the old user has it once" "$(mail_count "$joe/Maildir")" 1
+
+# ---- the same within one message
+rm -rf "$joe/Maildir" "$jane/Maildir" "$SCRATCH"/sink/*
+ok "two aliases of one address" send_to one@here.test,two@here.test same
+ok "the queue is empty" wait_for 10 queue_is_empty
+is "the next hop was asked for it once" \
+    "$(cat "$SCRATCH"/sink/* | grep -c '^X-Rcpt-Args: <x@sink.test>')" 1
+ok "a user by list, name and extension" \
+    send_to crew@here.test,pma1_joe@here.test,pma1_joe+x@here.test
+ok "the queue is empty" wait_for 10 queue_is_empty
+is "has it once" "$(mail_count "$joe/Maildir")" 1
+ok "two addresses of one maildir()" send_to box1@list.test,box2@list.test
+ok "the queue is empty" wait_for 10 queue_is_empty
+is "which has it once" "$(mail_count "$SCRATCH/box/shared")" 1
+rm -rf "$joe/Maildir" "$jane/Maildir"
+ok "lists that hold each other" send_to nest@here.test
+ok "come to an end" wait_for 10 queue_is_empty
+is "one has it once" "$(mail_count "$joe/Maildir")" 1
+is "and so has the other" "$(mail_count "$jane/Maildir")" 1
+
+# ---- a fresh member that is nobody
+rm -rf "$joe/Maildir" "$jane/Maildir"
+ok "a list with one who does not exist" send_to fresh@here.test "fresh" \
+    --from pma1_jane@here.test
+ok "goes to the other" wait_for_mail "$joe/Maildir" 1 10
+ok "and bounces for him" wait_for_log 10 'bounced .*nobody-here-1.*5\.1\.1'
+ok "to the sender" wait_for_mail "$jane/Maildir" 1 10
+ok "the queue is empty" wait_for 10 queue_is_empty
+done_testing
