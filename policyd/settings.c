@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "netaddr.h"
 #include "policyd.h"
 
 #define MAILNAME	"/etc/mailname"
@@ -227,13 +228,43 @@ settings_free(struct settings *settings)
 	free(settings);
 }
 
+/* The address within a literal, 0 or -1. */
+static int
+literal_address(const char *domain, struct netaddr *address)
+{
+	static const char tag[] = "[IPv6:";
+	char inner[NETADDR_TEXT];
+	bool tagged = strncasecmp(domain, tag, strlen(tag)) == 0;
+	const char *start = domain + (tagged ? strlen(tag) : 1);
+
+	if (*domain != '[' ||
+	    strlcpy(inner, start, sizeof(inner)) >= sizeof(inner))
+		return -1;
+	inner[strcspn(inner, "]")] = '\0';
+	return netaddr_parse(inner, address);
+}
+
+/* One address can be written as many literals. */
+static bool
+same_domain(const char *a, const char *b)
+{
+	struct netaddr one, other;
+
+	if (strcasecmp(a, b) == 0)
+		return true;
+	return literal_address(a, &one) == 0 &&
+	    literal_address(b, &other) == 0 &&
+	    one.family == other.family &&
+	    memcmp(one.octets, other.octets, sizeof(one.octets)) == 0;
+}
+
 bool
 settings_is_local(const struct settings *settings, const char *domain)
 {
 	size_t i;
 
 	for (i = 0; i < settings->domain_count; i++)
-		if (strcasecmp(settings->domains[i], domain) == 0)
+		if (same_domain(settings->domains[i], domain))
 			return true;
 	return false;
 }

@@ -3,7 +3,8 @@
  * policyd/explain.c policyd/lines.c policyd/settings.c common/conf.c
  * common/conf_keyword.c common/conf_lex.c common/conf_parse.c
  * common/conf_value.c common/conf_print.c common/target.c common/address.c
- * common/aliases.c common/log.c common/queueid.c common/clock.c */
+ * common/aliases.c common/log.c common/netaddr.c common/queueid.c
+ * common/clock.c */
 /*
  * Routes: the order of look-up, names, aliases, lists, loops, system
  * accounts and who may relay, over a world made of text.
@@ -28,6 +29,7 @@ static const char configuration[] =
     "hostname = mx.home.test\n"
     "mail-name = home.test\n"
     "local-domains = home.test, mx.home.test, localhost, [127.0.0.1]\n"
+    "local-domains = [IPv6:2001:db8::1]\n"
     "local-mailer = maildir\n"
     "alias-file = /etc/aliases\n"
     "[pipe \"procmail\"]\n"
@@ -392,6 +394,7 @@ test_order(void **state)
 		{ "Bob+Tag@HOME.test", "local bob ext Tag" },
 		{ "a+b@home.test", "local a+b" },
 		{ "bob@[127.0.0.1]", "local bob" },
+		{ "bob@[ipv6:2001:DB8:0:0:0:0:0:1]", "local bob" },
 		{ "nobody-here@home.test", "unknown 5.1.1" },
 		{ "postmaster@listed.test", "local jane" },
 		{ "Postmaster@home.test", "local jane" },
