@@ -17,7 +17,6 @@ clear(struct walk *walk)
 {
 	walk->member_count = 0;
 	walk->alias = NULL;
-	walk->passed_line = true;
 }
 
 /* Room for one more member at the end. */
@@ -49,6 +48,8 @@ members_of_line(struct walk *walk, const struct line *line)
 	size_t i;
 
 	clear(walk);
+	if (line->left[0] != '@')
+		walk->is_named = true;
 	(void)snprintf(walk->where, sizeof(walk->where), "%s:%d",
 	    line->place.file, line->place.line);
 	for (i = 0; i < line->count; i++)
@@ -117,6 +118,7 @@ members_of_alias(struct walk *walk, const struct alias *alias,
 	const char *file = walk->settings->alias_file;
 
 	clear(walk);
+	walk->is_named = true;
 	(void)snprintf(walk->where, sizeof(walk->where), "%s:%d", file,
 	    alias->line);
 	if (alias->broken) {

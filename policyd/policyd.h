@@ -193,7 +193,8 @@ struct walk {
 	struct address	 here;		/* the last address */
 	char		 user[ADDRESS_LOCAL_MAX + 1];	/* in it, or a name */
 	char		 where[WIRE_PATH];	/* file:line that led here */
-	bool		 passed_line;	/* a line or alias was followed */
+	bool		 is_named;	/* by a line or alias, on its left or
+					   right: not by the sender alone */
 	bool		 used_root_mail;
 	bool		 from_member;	/* no address since walk_member() */
 	const struct target *last;	/* the target followed last */
@@ -223,7 +224,7 @@ struct walk_mark {
 	char		 where[WIRE_PATH];
 	const struct alias *alias;
 	size_t		 depth;
-	bool		 passed_line;
+	bool		 is_named;
 	bool		 used_root_mail;
 };
 

@@ -174,6 +174,23 @@ go_address(struct walk *walk, const struct target *target,
 	return NEXT_DONE;
 }
 
+/* Is this target for whatever user the sender named? */
+static bool
+keeps_user(const struct walk *walk, const struct target *target)
+{
+	switch (target->kind) {
+	case TARGET_DOMAIN:
+		return true;
+	case TARGET_CALL:
+		return target->call == CALL_LOCAL && *target->argument == '\0';
+	case TARGET_WORD:
+		return conf_section(walk->settings->conf, "pipe",
+		    target->text) != NULL;
+	default:
+		return false;
+	}
+}
+
 static enum next
 at_member(struct walk *walk, const struct member *member,
     struct decision *decision)
@@ -182,7 +199,8 @@ at_member(struct walk *walk, const struct member *member,
 	struct variants v;
 
 	walk->last = target;
-	walk->passed_line = true;
+	if (!keeps_user(walk, target))
+		walk->is_named = true;
 	(void)snprintf(walk->where, sizeof(walk->where), "%s:%d",
 	    member->file, member->line);
 	if (member->included && target->kind != TARGET_ADDRESS &&
@@ -353,7 +371,7 @@ walk_mark(const struct walk *walk, struct walk_mark *mark)
 	memcpy(mark->where, walk->where, sizeof(mark->where));
 	mark->alias = walk->alias;
 	mark->depth = walk->depth;
-	mark->passed_line = walk->passed_line;
+	mark->is_named = walk->is_named;
 	mark->used_root_mail = walk->used_root_mail;
 }
 
@@ -366,6 +384,6 @@ walk_return(struct walk *walk, const struct walk_mark *mark)
 	memcpy(walk->where, mark->where, sizeof(walk->where));
 	walk->alias = mark->alias;
 	walk->depth = mark->depth;
-	walk->passed_line = mark->passed_line;
+	walk->is_named = mark->is_named;
 	walk->used_root_mail = mark->used_root_mail;
 }

@@ -71,7 +71,7 @@ at_system(struct walk *walk, const struct variants *v, const struct who *who,
 	const char *goes_to = walk->settings->root_mail;
 	struct who keeper;
 
-	if (walk->strange && !walk->passed_line && !is_role(v->base) &&
+	if (walk->strange && !walk->is_named && !is_role(v->base) &&
 	    strcasecmp(v->base, "root") != 0) {
 		decide_fault(walk, decision, FAULT_USER, "no such user");
 		return NEXT_DONE;

@@ -83,6 +83,7 @@ static const char configuration[] =
     "lost                   lost\n"
     "deep@listed.test       many@listed.test, jane\n"
     "joe%away.test@listed.test  joe\n"
+    "mail@virtual.test      local()\n"
     "@                      relay()\n";
 
 static const char alias_text[] =
@@ -671,6 +672,12 @@ test_rcpt(void **state)
 		{ "mail@home.test", RCPT_UNKNOWN_USER, RCPT_ACCEPT },
 		{ "nobody@home.test", RCPT_UNKNOWN_USER, RCPT_ACCEPT },
 		{ "hostmaster@home.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		/* A line for all of a domain does not open them. */
+		{ "daemon@virtual.test", RCPT_UNKNOWN_USER, RCPT_ACCEPT },
+		{ "daemon@shop.test", RCPT_UNKNOWN_USER, RCPT_ACCEPT },
+		{ "root@virtual.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "postmaster@shop.test", RCPT_ACCEPT, RCPT_ACCEPT },
+		{ "mail@virtual.test", RCPT_ACCEPT, RCPT_ACCEPT },
 		/* Crooked local parts, unless a line names them. */
 		{ "joe%home.test@home.test", RCPT_BAD_ADDRESS,
 		    RCPT_UNKNOWN_USER },
