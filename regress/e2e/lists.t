@@ -39,10 +39,7 @@ configure() {
 EOF
 }
 configure "$dead"
-postfix_tool smtp-sink -u nobody -d "$SCRATCH/sink/%H%M%S." \
-    "127.0.0.1:$sink" 100 >/dev/null 2>&1 &
-sinks=$!
-trap 'kill $sinks 2>/dev/null; suite_end' EXIT
+postfix_sink -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$sink" 100
 suite_start
 
 # How often the only recipient that waits was tried.

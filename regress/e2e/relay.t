@@ -22,14 +22,9 @@ suite_conf <<EOF
 EOF
 # smtp-sink drops its rights: it writes where anybody may.
 mkdir -m 1777 "$SCRATCH/sink"
-postfix_tool smtp-sink -u nobody -c -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$sink" 200 \
-    >"$SCRATCH/sink.log" 2>&1 &
-sinks=$!
-postfix_tool smtp-sink -u nobody -L -d "$SCRATCH/sink/lmtp.%H%M%S." \
-    "127.0.0.1:$lmtp" 200 >/dev/null 2>&1 &
-sinks="$sinks $!"
-postfix_tool smtp-sink -u nobody -f RCPT "127.0.0.1:$deaf" 200 >/dev/null 2>&1 &
-sinks="$sinks $!"
+postfix_sink -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$sink" 200
+postfix_sink -L -d "$SCRATCH/sink/lmtp.%H%M%S." "127.0.0.1:$lmtp" 200
+postfix_sink -f RCPT "127.0.0.1:$deaf" 200
 suite_start
 
 source_to() {
@@ -58,5 +53,4 @@ ok "bounces with the reply" wait_for_log 10 \
 ok "one for a name that is none" source_to -m 1 -t x@unknown.test
 ok "waits, saying why" wait_for_log 20 \
     'deferred .*x@unknown\.test.*4\.4\.[34]'
-kill $sinks
 done_testing

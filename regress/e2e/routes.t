@@ -24,10 +24,7 @@ configure() {
 $1
 EOF
 }
-postfix_tool smtp-sink -u nobody -d "$SCRATCH/sink/%H%M%S." \
-    "127.0.0.1:$sink" 100 >/dev/null 2>&1 &
-sinks=$!
-trap 'kill $sinks 2>/dev/null; suite_end' EXIT
+postfix_sink -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$sink" 100
 configure "[route]
   @dead.test         relay(127.0.0.1:$dead)
   gone@list.test     relay(127.0.0.1:$dead)

@@ -26,6 +26,8 @@
 #	send_to ADDRESS [SUBJECT [OPTION ...]]	one message by SMTP (swaks)
 #	need_unpacked PACKAGE	skip_all unless etc/install-packages got it
 #	postfix_tool NAME ...	a program of the unpacked postfix
+#	postfix_sink ARGUMENT ...	its stand-in server, until the end; it
+#				runs as nobody
 #
 #	ok NAME COMMAND ...	one test: does the command succeed
 #	not_ok NAME COMMAND ...	one test: does it fail
@@ -51,6 +53,14 @@ MAIN=
 TESTS=0
 FAILURES=0
 USERS=
+SINKS=
+REPORTS='(Address|Leak|UndefinedBehavior)Sanitizer|runtime error:'
+
+# A sanitized build reports on stderr, which the processes keep with -d only.
+SUITE_FLAG=-D
+if grep -q __asan_init "$STAGE/usr/sbin/postmaster" 2>/dev/null; then
+	SUITE_FLAG=-d
+fi
 
 # ---- TAP
 
@@ -125,6 +135,12 @@ need() {
 }
 
 done_testing() {
+	suite_stop
+	if grep -Eqs "$REPORTS" "$SCRATCH/suite.stderr"; then
+		tap_result 1 "no sanitizer reports"
+		diag "$(grep -Es -A 40 "$REPORTS" "$SCRATCH/suite.stderr" |
+		    head -n 120)"
+	fi
 	echo "1..$TESTS"
 	if [ "$FAILURES" -ne 0 ]; then
 		diag "the log ends:"
@@ -163,12 +179,15 @@ wait_for_log() {
 
 # ---- users
 
-# Users are the machine's: one test at a time has them.
+# Users are the machine's: one test at a time has them.  The lock is held by
+# a process that ends with this shell, and inherited by nobody.
 lock_users() {
 	[ -z "$USERS" ] || return 0
 	command -v flock >/dev/null || return 0
-	exec 9>/tmp/postmaster-test.lock
-	flock -w 250 9
+	flock -o -w 250 /tmp/postmaster-users.lock \
+	    sh -c '>"$0"; exec tail --pid="$1" -f /dev/null' \
+	    "$SCRATCH/.locked" $$ >/dev/null 2>&1 &
+	wait_for 250 test -e "$SCRATCH/.locked"
 }
 
 suite_user() {
@@ -245,12 +264,12 @@ suite_ready() {
 suite_start() {
 	local file="${1:-$CF}"
 	CF=$file
-	"$STAGE/usr/sbin/postmaster" -D -f "$CF" \
-	    </dev/null >>"$SCRATCH/stderr" 2>&1 9>&- &
+	"$STAGE/usr/sbin/postmaster" "$SUITE_FLAG" -f "$CF" \
+	    </dev/null >>"$SCRATCH/suite.stderr" 2>&1 &
 	MAIN=$!
 	if ! wait_for 15 suite_ready; then
 		diag "the suite does not come up:"
-		cat "$SCRATCH/stderr" "$SCRATCH"/log* 2>/dev/null |
+		cat "$SCRATCH/suite.stderr" "$SCRATCH"/log* 2>/dev/null |
 		    tail -n 40 | sed 's/^/# /'
 		tap_result 1 "the suite comes up"
 		echo "1..$TESTS"
@@ -329,9 +348,18 @@ postfix_tool() {
 	LD_LIBRARY_PATH="$root/usr/lib/postfix" "$root/usr/sbin/$tool" "$@"
 }
 
+postfix_sink() {
+	local root="$TOP/build/packages/postfix" user=
+	[ "$(id -u)" != 0 ] || user="-u nobody"
+	LD_LIBRARY_PATH="$root/usr/lib/postfix" "$root/usr/sbin/smtp-sink" \
+	    $user "$@" >/dev/null 2>&1 &
+	SINKS="$SINKS $!"
+}
+
 suite_end() {
 	local user
 	suite_stop
+	[ -z "$SINKS" ] || kill $SINKS 2>/dev/null
 	for user in $USERS; do
 		userdel -f -r "$user" >/dev/null 2>&1
 		rm -f "/var/mail/$user"
