@@ -176,7 +176,8 @@ equal('an orderly end', policyd.end(), 0)
 # An smtpd without the local socket claims to have it.
 policyd = Policyd(conf)
 equal('a claim its listeners cannot give ends the link',
-      policyd.ask('rcpt', 'l', '', 'crew@policy.test'), ['the other side has closed'])
+      policyd.ask('rcpt', 'l', '', 'crew@policy.test'),
+      ['the other side has closed'])
 equal('and is logged', 'a standing its listeners cannot give' in
       policyd.logged(), True)
 
