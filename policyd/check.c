@@ -188,6 +188,24 @@ check_open(struct checker *checker, const struct line *line,
 	walk_end(&walk);
 }
 
+/* Mail exchangers are not looked up: a hop must name its hosts. */
+static void
+check_hop(struct checker *checker, const struct line *line,
+    const struct target *target)
+{
+	static const char text[] = "relay() names no host, and mail exchangers "
+	    "are not looked up; write relay(HOST)";
+
+	if (target->call != CALL_RELAY || *target->argument != '\0')
+		return;
+	if (strcmp(line->place.file, checker->conf->files[0]) == 0)
+		conf_wrong(checker->conf, &line->place, "%s: %s", line->left,
+		    text);
+	else
+		conf_lacking(checker->conf, &line->place, "%s: %s",
+		    line->left, text);
+}
+
 static void
 check_line(struct checker *checker, const struct line *line)
 {
@@ -202,6 +220,7 @@ check_line(struct checker *checker, const struct line *line)
 		if (target->kind == TARGET_WORD || target->call == CALL_LOCAL)
 			check_word(checker, line, target);
 		check_open(checker, line, target);
+		check_hop(checker, line, target);
 	}
 	if (line->count > 0)
 		check_walk(checker, line);

@@ -218,7 +218,7 @@ size_t	dotread_decode(struct dotread *, const char *, size_t, char *,
 
 struct hops {
 	uint32_t	 count;
-	uint32_t	 column;	/* in the line; over the name: ignored */
+	uint32_t	 column;	/* in the line; beyond name: ignored */
 	bool		 matching;	/* the line is "Received:" so far */
 	bool		 ended;		/* the empty line is behind us */
 };
@@ -357,7 +357,7 @@ struct question {
 	TAILQ_ENTRY(question) entry;	/* of those without an answer */
 	struct session	*session;
 	struct link	*link;		/* it was asked over */
-	uint32_t	 id;		/* by which to forget it; 0: not asked */
+	uint32_t	 id;		/* to forget it by; 0: not asked */
 	bool		 waiting;	/* for a link */
 	int64_t		 since;
 	char		 recipient[WIRE_ADDRESS];

@@ -28,19 +28,23 @@ check() {
 }
 
 check "a sound configuration" 0 - <<END
-@ relay()
+@ relay(127.0.0.1)
 root-list@a.test  x@b.test
 @a.test  local()
+END
+check "a hop without a host" 1 ':2:1: @: relay\(\) names no host' <<END
+@a.test  local()
+@  relay()
 END
 check "nothing leaves without @" 0 '^postmaster.cf:1:1: warning: no route' <<END
 @a.test  local()
 END
 check "a domain alias that is open" 0 ':2:1: warning: sends strangers' <<END
-@ relay()
+@ relay(127.0.0.1)
 @a.test  @elsewhere.test
 END
 check "one that is not" 0 - <<END
-@ relay()
+@ relay(127.0.0.1)
 @a.test  @b.test
 @b.test  local()
 END
@@ -52,7 +56,7 @@ else
 	echo "ok $TESTS - is not called so"
 fi
 check "a loop of domains" 1 ':2:1: @a.test: a loop: ' <<END
-@ relay()
+@ relay(127.0.0.1)
 @a.test  @b.test
 @b.test  @a.test
 END
@@ -112,7 +116,7 @@ check "a loop in the aliases" 2 "^$SCRATCH/aliases:1:4: a: a loop" \
 check "an include that is missing" 2 \
     "^$SCRATCH/aliases:5:4: /no/such does not exist" <"$SCRATCH/again"
 check "root without a human" 0 'root has no human' <<END
-@ relay()
+@ relay(127.0.0.1)
 END
 check "root-mail that is nobody" 2 ':2:13: mail for root' <<END
 [core]
