@@ -207,7 +207,8 @@ frame_in_read(struct frame_in *in, int socket, bool with_fds)
 	if ((n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC)) == -1)
 		return -1;
 	in->end += (size_t)n;
-	if (with_fds && keep_fds(in, &msg) == -1) {
+	if (with_fds ? keep_fds(in, &msg) == -1 :
+	    (msg.msg_flags & MSG_CTRUNC) != 0) {
 		errno = EMSGSIZE;
 		return -1;
 	}

@@ -63,7 +63,8 @@ void	frame_in_reserve(struct frame_in *, size_t);
 
 /*
  * Read once; descriptors are looked for only if asked.  Returns what
- * recvmsg(2) does; descriptors that did not fit give -1 with EMSGSIZE.
+ * recvmsg(2) does; descriptors that did not fit, or were not looked for, give
+ * -1 with EMSGSIZE.
  */
 long	frame_in_read(struct frame_in *, int, bool);
 
