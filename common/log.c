@@ -19,6 +19,7 @@
 #include "queueid.h"
 
 #define LINE_MAX_LOG	2048		/* octets of one line, with its end */
+#define VALUE_MAX	1000		/* octets of one value */
 #define WAITING_MAX	65536		/* octets of lines not yet written */
 #define WRITE_MAX	4096		/* octets in one write */
 #define SINKS		32
@@ -38,6 +39,7 @@ struct sink {
 	char	       *waiting;
 	size_t		used;
 	unsigned long	dropped;
+	bool		torn;		/* its last line has no end */
 };
 
 static struct {
@@ -73,6 +75,7 @@ sink_set(struct sink *sink, int fd, enum log_kind kind, const char *ident,
 	sink->fd = fd;
 	sink->kind = kind;
 	sink->facility = facility;
+	sink->torn = false;
 	snprintf(sink->ident, sizeof(sink->ident), "%s", ident);
 }
 
@@ -184,10 +187,11 @@ is_plain(const char *value)
 static void
 append_quoted(const char *value)
 {
+	size_t room = VALUE_MAX;
 	char escaped[5];
 
 	append("\"", 1);
-	for (; *value != '\0'; value++) {
+	for (; *value != '\0' && room > 0; value++, room--) {
 		unsigned char c = (unsigned char)*value;
 
 		if (c == '"' || c == '\\')
@@ -198,16 +202,17 @@ append_quoted(const char *value)
 			snprintf(escaped, sizeof(escaped), "%c", c);
 		append(escaped, strlen(escaped));
 	}
-	append("\"", 1);
+	append(*value != '\0' ? "...\"" : "\"", *value != '\0' ? 4 : 1);
 }
 
+/* A value that is too long is cut, so that those behind it have room. */
 void
 log_string(const char *key, const char *value)
 {
 	append_key(key);
 	if (value == NULL)
 		append("-", 1);
-	else if (is_plain(value))
+	else if (strlen(value) <= VALUE_MAX && is_plain(value))
 		append(value, strlen(value));
 	else
 		append_quoted(value);
@@ -318,7 +323,7 @@ void
 log_end(void)
 {
 	struct record record = { .time = clock_now() };
-	char out[LINE_MAX_LOG + 512];
+	char out[LINE_MAX_LOG];
 	size_t n;
 
 	if (!state.wanted)
@@ -347,26 +352,43 @@ tell_dropped(struct sink *sink)
 	keep(sink, &record, text);
 }
 
+/* Only n octets were written: forget the lines that are whole. */
+static void
+keep_rest(struct sink *sink, const char *out, size_t n)
+{
+	struct record record;
+	size_t i, taken = 0;
+
+	for (i = sink->torn ? 1 : 0; i < n; i++)
+		if (out[i] == '\n') {
+			memcpy(&record, sink->waiting + taken, sizeof(record));
+			taken += sizeof(record) + record.length;
+		}
+	sink->torn = out[n - 1] != '\n';
+	forget(sink, taken);
+}
+
 /* Write one batch of whole lines; -1 if the log does not take it now. */
 static int
 write_batch(struct sink *sink)
 {
-	char out[WRITE_MAX + LINE_MAX_LOG + 512];
-	size_t filled = 0, taken = 0, length;
+	char out[WRITE_MAX + LINE_MAX_LOG];
+	size_t filled = 0, taken = 0;
 	struct record record;
 	ssize_t n;
 
+	if (sink->torn)
+		out[filled++] = '\n';
 	while (taken < sink->used && filled < WRITE_MAX) {
 		memcpy(&record, sink->waiting + taken, sizeof(record));
-		length = sizeof(out) - filled;
 		if (sink->kind == LOG_TO_SYSLOG)
 			filled += format_syslog(sink, &record,
 			    sink->waiting + taken + sizeof(record),
-			    out + filled, length);
+			    out + filled, LINE_MAX_LOG);
 		else
 			filled += format_file(&record,
 			    sink->waiting + taken + sizeof(record),
-			    out + filled, length);
+			    out + filled, LINE_MAX_LOG);
 		taken += sizeof(record) + record.length;
 		if (sink->kind == LOG_TO_SYSLOG ||
 		    filled + LINE_MAX_LOG > WRITE_MAX)
@@ -375,8 +397,13 @@ write_batch(struct sink *sink)
 	do {
 		n = write(sink->fd, out, filled);
 	} while (n == -1 && errno == EINTR);
-	if (n == -1)
+	if (n <= 0)
 		return -1;
+	if ((size_t)n < filled) {
+		keep_rest(sink, out, (size_t)n);
+		return -1;
+	}
+	sink->torn = false;
 	forget(sink, taken);
 	return 0;
 }

@@ -33,6 +33,7 @@ struct log {
 	int	 facility;
 	int	 fd;			/* -1: cannot be opened now */
 	bool	 told;			/* that it cannot */
+	struct stat socket;		/* of syslog, when it was opened */
 };
 
 static struct {
@@ -111,9 +112,11 @@ open_log(struct log *log)
 {
 	int was = log->fd;
 
-	if (log->template[0] == '\0')
+	if (log->template[0] == '\0') {
+		if (stat(SYSLOG_PATH, &log->socket) == -1)
+			memset(&log->socket, 0, sizeof(log->socket));
 		log->fd = open_syslog();
-	else {
+	} else {
 		print_path(log, log->path);
 		log->fd = open_file(log->path);
 	}
@@ -125,7 +128,10 @@ open_log(struct log *log)
 		close(was);
 }
 
-/* Has it a new name, or is its file not the one we have open? */
+/*
+ * Has it a new name, or is its file not the one we have open?  A syslog that
+ * was started anew has a socket of its own.
+ */
 static bool
 must_open(const struct log *log)
 {
@@ -135,7 +141,11 @@ must_open(const struct log *log)
 	if (log->fd == -1)
 		return true;
 	if (log->template[0] == '\0')
-		return false;
+		return stat(SYSLOG_PATH, &named) == 0 &&
+		    (named.st_dev != log->socket.st_dev ||
+		    named.st_ino != log->socket.st_ino ||
+		    named.st_ctim.tv_sec != log->socket.st_ctim.tv_sec ||
+		    named.st_ctim.tv_nsec != log->socket.st_ctim.tv_nsec);
 	print_path(log, path);
 	if (strcmp(path, log->path) != 0 || stat(path, &named) == -1 ||
 	    fstat(log->fd, &open) == -1)

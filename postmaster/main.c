@@ -19,7 +19,7 @@
 
 #define CONFIGURATION	"/etc/postmaster.cf"
 #define READY_LIMIT	30	/* seconds until we say so all the same */
-#define TICK		60	/* seconds between looks at logs, listeners */
+#define TICK		10		/* seconds; divides a minute */
 #define EXIT_USAGE	64
 
 static struct {
