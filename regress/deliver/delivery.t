@@ -652,7 +652,7 @@ try:
         users.add(name)
     message = write(scratch + '/message', MESSAGE, mode=0o644)
     os.environ['TZ'] = 'UTC'
-    standin = build_standin(scratch)
+    standin = standin_program(scratch)
     deliver = Deliver(standin, conf('maildir'))
     joe = test_maildir(deliver, message)
     test_jail(deliver, joe)

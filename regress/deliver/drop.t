@@ -127,7 +127,7 @@ try:
         file.write('[core]\n spool-directory = %s/spool\n run-directory = '
                    '%s/run\n' % (scratch, scratch))
     message = 'Subject: x\r\n\r\n.dot\r\n..\r\nend\r\n'
-    standin = build_standin(scratch)
+    standin = standin_program(scratch)
 
     put('1', envelope('a@y') + message, 'pmh5_joe')
     deliver = Deliver(standin, conf)

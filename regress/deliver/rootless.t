@@ -38,7 +38,7 @@ try:
     message = scratch + '/message'
     with open(message, 'w', newline='') as file:
         file.write('A: b\r\n\r\nx\r\n')
-    standin = build_standin(scratch)
+    standin = standin_program(scratch)
     deliver = Deliver(standin, conf, prefix=prefix,
                       program=program + '/deliver')
     worker = deliver.worker(name, MAILBOX)

@@ -89,15 +89,7 @@ def put(name, text, mode=0o644):
 os.environ.setdefault('ASAN_OPTIONS', 'detect_leaks=0')
 scratch = tempfile.mkdtemp(prefix='postmaster-policyd-')
 os.chmod(scratch, 0o755)
-standin = os.path.join(scratch, 'standin')
-subprocess.run(
-    ['cc', '-std=gnu17', '-D_GNU_SOURCE', '-O1',
-     *os.environ.get('SANFLAGS', '').split(),
-     '-I' + os.path.join(TOP, 'common'), '-o', standin,
-     os.path.join(TOP, 'regress/policyd/standin.c'),
-     os.path.join(BUILD, 'libcommon.a'), '-lbsd', '-levent_core',
-     '-lseccomp'], check=True)
-
+standin = shutil.copy(os.path.join(BUILD, 'regress/policyd/standin'), scratch)
 table = put('table', 'one@listed.test  relay(10.0.0.1)\n')
 aliases = put('aliases', 'crew: a@away.test, b@away.test\n'
               'club: :include:%s/club\n' % scratch)

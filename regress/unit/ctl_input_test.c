@@ -18,6 +18,7 @@
 struct text {
 	char	*octets;
 	size_t	 length;
+	size_t	 size;
 };
 
 static int
@@ -25,8 +26,11 @@ collect(void *argument, const char *octets, size_t length)
 {
 	struct text	*text = argument;
 
-	text->octets = realloc(text->octets, text->length + length + 1);
-	assert_non_null(text->octets);
+	if (text->length + length >= text->size) {
+		text->size = 2 * (text->length + length + 1);
+		text->octets = realloc(text->octets, text->size);
+		assert_non_null(text->octets);
+	}
 	memcpy(text->octets + text->length, octets, length);
 	text->length += length;
 	text->octets[text->length] = '\0';
@@ -52,7 +56,7 @@ check(const char *octets, size_t length, bool dot_ends, enum form form,
     const char *wanted)
 {
 	struct message	message;
-	struct text	text = { NULL, 0 };
+	struct text	text = { NULL, 0, 0 };
 
 	read_message(octets, length, dot_ends, &message);
 	assert_int_equal(message_copy(&message, form, collect, &text), 0);
@@ -157,7 +161,7 @@ large_bodies(void **state)
 	size_t		 length = 6 * 1024 * 1024;
 	char		*octets = malloc(length);
 	struct message	 message;
-	struct text	 text = { NULL, 0 };
+	struct text	 text = { NULL, 0, 0 };
 
 	(void)state;
 	assert_non_null(octets);
