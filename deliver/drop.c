@@ -1,6 +1,6 @@
 /*
  * The drop directory: mail that sendmail(8) kept while nobody answered.  At
- * start, and once a minute while files are there, a child for each, one
+ * the start, soon after it and then once a minute a child for each file, one
  * after the other, becomes the file's owner and submits it over the socket.
  * The parent looks at names and states only; what the files hold is for the
  * child that has left root.
@@ -26,12 +26,13 @@
 #define SPOOL_DIRECTORY	"/var/spool/postmaster"
 #define RUN_DIRECTORY	"/run/postmaster"
 #define NOBODY		65534
-#define INTERVAL	60	/* seconds between looks */
+#define INTERVAL	60	/* seconds between looks, at the most */
 #define TIME_LIMIT	3600	/* seconds for one file */
 
 static struct {
 	struct child	*child;
 	struct event	*timer;
+	int		 interval;	/* seconds to the next look */
 	DIR		*scan;		/* while there are more files to try */
 	pid_t		 pid;		/* who submits, 0 nobody */
 	char		 name[NAME_MAX + 1];
@@ -140,11 +141,17 @@ submit_file(const char *name)
 
 /* ---- the parent ---- */
 
-/* Nothing more to do now: look again in a while. */
+/*
+ * Nothing more to do now: look again in a while.  At first soon, since the
+ * others may not be ready yet.
+ */
 static void
 rest(void)
 {
-	struct timeval	 interval = { .tv_sec = INTERVAL };
+	struct timeval	 interval = { .tv_sec = drop.interval };
+
+	drop.interval = drop.interval < INTERVAL / 2 ? 2 * drop.interval :
+	    INTERVAL;
 
 	if (drop.scan != NULL)
 		closedir(drop.scan);
@@ -282,6 +289,7 @@ drop_begin(struct child *child)
 	if (drop.timer == NULL &&
 	    (drop.timer = evtimer_new(child->base, on_timer, NULL)) == NULL)
 		fatalx("no event");
+	drop.interval = 1;
 	event_add(drop.timer, &now);
 }
 
