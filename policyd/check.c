@@ -23,7 +23,8 @@ struct checker {
 	const struct world	*world;
 	const char		*table;		/* its lines are looked at */
 	const char		*listener;	/* that asks this table */
-	bool			 default_route;	/* some table has an @ */
+	bool			 any_default;	/* some table has an @ */
+	bool			 own_default;	/* the unnamed one has */
 };
 
 /* ---- names ---- */
@@ -212,8 +213,11 @@ check_line(struct checker *checker, const struct line *line)
 	const struct target *target;
 	size_t i;
 
-	if (strcmp(line->left, "@") == 0)
-		checker->default_route = true;
+	if (strcmp(line->left, "@") == 0) {
+		checker->any_default = true;
+		if (*checker->table == '\0')
+			checker->own_default = true;
+	}
 	check_left(checker, line);
 	for (i = 0; i < line->count; i++) {
 		target = &line->targets[i];
@@ -456,6 +460,23 @@ check_root(struct checker *checker)
 		    decision.text + 6);
 }
 
+/* What leaves this machine, and what does not? */
+static void
+check_default(struct checker *checker)
+{
+	struct conf_place place = { checker->conf->files[0], 1, 1 };
+
+	if (!checker->any_default)
+		conf_warning(checker->conf, &place, "no route has @ on its "
+		    "left: nothing leaves this machine, bounces included; "
+		    "\"@ relay(HOST)\" sends by way of a host");
+	else if (!checker->own_default)
+		conf_warning(checker->conf, &place, "only tables of listeners "
+		    "have @ on a left side: bounces and the mail of local "
+		    "programs do not leave this machine; put @ into the "
+		    "unnamed [route]");
+}
+
 void
 check(struct conf *conf)
 {
@@ -466,7 +487,6 @@ check(struct conf *conf)
 		.world = tables_world()
 	};
 	const struct conf_section *section;
-	struct conf_place place = { conf->files[0], 1, 1 };
 	FILE *errors = conf->errors;
 	int wrong = conf->wrong;
 
@@ -483,9 +503,6 @@ check(struct conf *conf)
 		check_table(&checker, section);
 	check_aliases(&checker);
 	check_root(&checker);
-	if (!checker.default_route)
-		conf_warning(conf, &place, "no route has @ on its left: "
-		    "nothing leaves this machine, bounces included; "
-		    "\"@ relay(HOST)\" sends by way of a host");
+	check_default(&checker);
 	settings_free(settings);
 }

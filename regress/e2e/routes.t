@@ -106,4 +106,34 @@ ok "runq" runq_again
 ok "permission is not judged again" wait_for 10 in_sink x@dead.test
 ok "all goes where it should" wait_for 10 in_sink gone@list.test
 ok "and nothing waits" wait_for 10 queue_is_empty
+
+# ---- tables of a listener are for what comes in by it
+suite_stop
+configure "  routing-table = outer
+[route]
+  ours@table.test    pma1_bob
+[route \"outer\"]
+  ours@table.test    discard()
+  wait@table.test    relay(127.0.0.1:$dead)"
+suite_start
+rm -rf "$joe/Maildir"
+ok "a message by the listener" send_to ours@table.test
+ok "goes by its table" wait_for_log 10 'delivered .*to=ours@table\.test.*discard'
+ok "one by a local program" sendmail -f x@table.test ours@table.test </dev/null
+ok "by the unnamed one" wait_for_mail "$joe/Maildir" 1 10
+echo "list: no-such-user-1" >"$SCRATCH/aliases"
+ok "a bounce" send_to list@mx.test x --from ours@table.test
+ok "by the unnamed one, too" wait_for_mail "$joe/Maildir" 2 10
+ok "a message that waits" send_to wait@table.test
+ok "does" wait_for_log 10 'deferred .*to=wait@table\.test'
+suite_stop
+cat >"$SCRATCH/rest" <<EOF
+  local-mailer = maildir
+[route]
+  wait@table.test    pma1_bob
+EOF
+suite_conf <"$SCRATCH/rest"
+suite_start
+ok "runq when the listener is gone" runq_again
+ok "it goes by the unnamed one" wait_for_mail "$joe/Maildir" 3 10
 done_testing

@@ -39,6 +39,13 @@ END
 check "nothing leaves without @" 0 '^postmaster.cf:1:1: warning: no route' <<END
 @a.test  local()
 END
+check "bounces do not leave without an @ of their own" 0 \
+    '^postmaster.cf:1:1: warning: only tables' <<END
+[smtpd "x"]
+routing-table = out
+[route "out"]
+@ relay(10.0.0.1)
+END
 check "a domain alias that is open" 0 ':2:1: warning: sends strangers' <<END
 @ relay(127.0.0.1)
 @a.test  @elsewhere.test
