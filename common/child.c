@@ -150,6 +150,7 @@ static void
 on_start_config(struct link *link, struct frame *frame, void *arg)
 {
 	const struct w_start_config_ntf *ntf = frame->payload;
+	const char *name;
 	struct conf *conf;
 	off_t size;
 	char *text;
@@ -170,7 +171,13 @@ on_start_config(struct link *link, struct frame *frame, void *arg)
 	conf_free(state.child.conf);
 	state.child.conf = conf;
 	state.child.generation = ntf->generation;
-	if (state.go && state.ops->reconfigured != NULL)
+	if (!state.go)
+		return;
+	name = conf_string(conf_section(conf, "core", NULL), "hostname", NULL);
+	if (name != NULL)
+		strlcpy(state.hostname, name, sizeof(state.hostname));
+	log_set_hostname(state.hostname);
+	if (state.ops->reconfigured != NULL)
 		state.ops->reconfigured(&state.child);
 }
 

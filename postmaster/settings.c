@@ -301,5 +301,7 @@ settings_need_restart(const struct settings *wanted,
 	if (memcmp(wanted->identities, running->identities,
 	    sizeof(running->identities)) != 0)
 		return "an account";
+	if (wanted->log_group != running->log_group)
+		return "operator-group";
 	return NULL;
 }

@@ -179,6 +179,8 @@ reconfigured(struct child *child)
 {
 	spoold.conf = child->conf;
 	read_settings(child->conf, &spoold.settings);
+	(void)strlcpy(spoold.settings.hostname, child->hostname,
+	    sizeof(spoold.settings.hostname));
 	queue_rescan();
 }
 

@@ -1,0 +1,154 @@
+#!/bin/bash
+# Who sees what of the queue, a reader that takes its time, where commands
+# find the sockets, ports that are taken.
+# timeout: 180
+. "$(dirname "$0")/suite.sh"
+need_root
+need swaks python3
+suite_user pma2_ops
+suite_user pma2_other
+dead=$(suite_port)
+box=$SCRATCH/home/pma2_ops/Maildir
+
+# Somebody else's server on a port we want.
+python3 -c '
+import socket, sys, time
+taken = socket.socket()
+taken.bind(("127.0.0.1", 0))
+taken.listen()
+with open(sys.argv[1], "w") as out:
+    print(taken.getsockname()[1], file=out)
+time.sleep(150)' "$SCRATCH/port" &
+HOLDER=$!
+wait_for 5 test -s "$SCRATCH/port"
+others=$(cat "$SCRATCH/port")
+trap 'kill "$HOLDER" 2>/dev/null; suite_end' EXIT
+
+suite_conf <<END
+  local-mailer = maildir
+  root-mail = pma2_ops
+[smtpd "mx"]
+  listen-port = 127.0.0.1:$others
+  listen-port = 127.0.0.1:$PORT
+[route]
+  @here.test local()
+  @dead.test relay(127.0.0.1:$dead)
+END
+cp "$CF" "$SCRATCH/whole"
+suite_start
+like "a port that is taken is told with its owner" \
+    "$(grep "listen .*:$others" "$SCRATCH/log")" "holder=.*python3.*$HOLDER"
+ok "the other port is open" send_to pma2_ops@here.test
+
+# ---- who sees what
+
+as_group() {
+	setpriv --reuid=pma2_ops --regid="$(id -g pma2_ops)" --groups="$1" \
+	    "$STAGE/usr/bin/mailq" -C "$CF"
+}
+tried() { grep -q ' deferred .*x@dead' "$SCRATCH/log"; }
+echo x | sendmail x@dead.test
+wait_for 10 tried
+like "an operator, by a group besides, sees addresses" "$(as_group adm)" \
+    'x@dead\.test'
+like "and reasons" "$(as_group adm)" 'refused'
+seen=$(as_group nogroup)
+not_ok "who is none sees neither" grep -Eq 'dead|refused|root' <<<"$seen"
+like "but the id and the total" "$seen" '^[0-9a-v]{13} .*'
+is "one is a Request" "$(mailq | tail -n 1)" "-- 1 Kbytes in 1 Request."
+sed -i 's/^\[core\]/&\n  operator-group = games/' "$CF"
+kill -HUP "$MAIN"
+ok "another operator-group needs a restart" \
+    wait_for_log 5 'operator-group has changed'
+suite_stop
+suite_start
+like "then it has the right" "$(as_group games)" 'x@dead\.test'
+not_ok "and the old one no longer" grep -q dead <<<"$(as_group adm)"
+own_run() { as_user "$1" "$STAGE/usr/bin/runq" -C "$CF"; }
+ok "runq is for all" own_run pma2_ops
+not_ok "once in ten seconds" own_run pma2_ops
+ok "each" own_run pma2_other
+
+# ---- a reader that takes its time
+
+python3 - "$SCRATCH/run/submit" <<'END'
+import smtplib, socket, sys
+class Local(smtplib.SMTP):
+    def _get_socket(self, host, port, timeout):
+        local = socket.socket(socket.AF_UNIX)
+        local.connect(sys.argv[1])
+        return local
+smtp = Local("localhost", 1)
+for number in range(600):
+    smtp.sendmail("a@here.test", "%0200d@dead.test" % number,
+                  "Subject: x\r\n\r\n" + "x" * 76 + "\r\n")
+smtp.quit()
+END
+mailq | { sleep 12; cat; } >"$SCRATCH/list" &
+reader=$!
+before=$(mail_count "$box")
+python3 - "$PORT" <<'END'
+import smtplib, sys
+smtp = smtplib.SMTP("127.0.0.1", int(sys.argv[1]))
+text = "Subject: x\r\n\r\n" + ("x" * 76 + "\r\n") * 700
+for number in range(600):
+    smtp.sendmail("a@there.test", "pma2_ops@here.test", text)
+smtp.quit()
+END
+ok "mail flows while a list is half read" \
+    wait_for_mail "$box" $((before + 600)) 30
+ok "what is logged ahead stays within its room" test \
+    "$(stat -c %s "$SCRATCH/spool/spool.db-wal")" -le $((66 * 1024 * 1024))
+wait "$reader"
+is "and the list is whole" "$(grep -c '@dead\.test$' "$SCRATCH/list")" 601
+like "to its last line" "$(tail -n 1 "$SCRATCH/list")" \
+    '^-- [0-9]+ Kbytes in [0-9]+ Requests\.$'
+
+# ---- where commands find the sockets
+
+works() {
+	"$STAGE/usr/sbin/postctl" -C "$1" status >/dev/null 2>&1
+}
+{ echo '[core'; echo '  nonsense'; cat "$SCRATCH/whole"; echo '"x [x'; } \
+    >"$SCRATCH/broken"
+ok "a configuration full of mistakes still says where" works "$SCRATCH/broken"
+printf '[ core ] # x\nrun_directory\t"%s" # y\n' "$SCRATCH/run" \
+    >"$SCRATCH/short"
+ok "in any spelling" works "$SCRATCH/short"
+printf '[route]\nrun-directory joe\n[smtpd "x"]\nrun-directory = /x\n' \
+    >"$SCRATCH/other"
+for file in "$SCRATCH/other" "$SCRATCH/nothing" "$SCRATCH" /dev/null; do
+	like "${file##*/}: the built-in place" \
+	    "$("$STAGE/usr/sbin/postctl" -C "$file" status 2>&1)" \
+	    '/run/postmaster/control'
+done
+suite_stop
+
+# ---- nothing but the local socket
+
+: >"$SCRATCH/log"
+suite_conf <<END
+  local-mailer = maildir
+END
+suite_start
+before=$(mail_count "$box")
+sed -i 's/hostname .*/hostname = new.test/' "$CF"
+suite_reload
+echo x | sendmail pma2_ops
+ok "without [smtpd] local mail flows" \
+    wait_for_mail "$box" $((before + 1)) 10
+ok "after a reload spoold knows the new name of this host" \
+    wait_for_log 5 ' new\.test spoold\[[0-9]*\]: delivered '
+like "and the worker" "$(ls "$box/new")" '\.new\.test$'
+not_ok "and no port is open" grep -q ' listen ' "$SCRATCH/log"
+suite_stop
+
+# ---- one account for all
+
+suite_conf <<END
+  user-id = nobody
+  group-id = nogroup
+END
+like "-n warns of one account for all four" \
+    "$("$STAGE/usr/sbin/postmaster" -n -f "$CF")" 'warning: .*(user-id|account)'
+done_testing
