@@ -449,16 +449,16 @@ prepare_all(void)
  * cannot be read.  Returns how many.
  */
 static int64_t
-salvage(const char *table, const char *key, const char *order)
+salvage(sqlite3 *bad, const char *table, const char *key, const char *order)
 {
 	sqlite3_stmt	*from = NULL, *to = NULL;
 	int64_t		 carried = 0;
 	char		 text[NAME_LENGTH * 8];
 	int		 i, columns;
 
-	(void)snprintf(text, sizeof(text), "SELECT * FROM bad.%s ORDER BY %s",
+	(void)snprintf(text, sizeof(text), "SELECT * FROM %s ORDER BY %s",
 	    table, order);
-	if (sqlite3_prepare_v2(db.handle, text, -1, &from, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(bad, text, -1, &from, NULL) != SQLITE_OK)
 		goto out;
 	columns = sqlite3_column_count(from);
 	(void)snprintf(text, sizeof(text), "INSERT OR IGNORE INTO main.%s"
@@ -483,18 +483,46 @@ out:
 	return carried;
 }
 
+/*
+ * The damaged database, through a handle of its own: what it meets there must
+ * not end a transaction here.  It is not written to.
+ */
+static sqlite3 *
+open_damaged(const char *name)
+{
+	sqlite3	*bad = NULL;
+
+	if (sqlite3_open_v2(name, &bad, SQLITE_OPEN_READWRITE |
+	    SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+		log_note(LOG_ERR, "repair", "%s: nothing of it can be read",
+		    name);
+	(void)sqlite3_db_config(bad, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+	    NULL);
+	(void)sqlite3_exec(bad, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL,
+	    NULL);
+	return bad;
+}
+
 /* Both ways from its ends; what lies between two bad pages is lost. */
 static void
-salvage_all(void)
+salvage_all(sqlite3 *bad)
 {
-	(void)salvage("message", "id", "id");
-	(void)salvage("message", "id backwards", "id DESC");
-	(void)salvage("body", "id", "id");
-	(void)salvage("body", "id backwards", "id DESC");
-	(void)salvage("recipient", "key", "message, row");
-	(void)salvage("recipient", "key backwards",
+	char	 text[NAME_LENGTH * 2];
+
+	(void)salvage(bad, "message", "id", "id");
+	(void)salvage(bad, "message", "id backwards", "id DESC");
+	(void)salvage(bad, "body", "id", "id");
+	(void)salvage(bad, "body", "id backwards", "id DESC");
+	(void)salvage(bad, "recipient", "key", "message, row");
+	(void)salvage(bad, "recipient", "key backwards",
 	    "message DESC, row DESC");
-	(void)salvage("damaged", "rowid", "rowid");
+	(void)salvage(bad, "damaged", "rowid", "rowid");
+	/* The ids of messages that are long gone are not given again. */
+	(void)snprintf(text, sizeof(text), "UPDATE spool SET high ="
+	    " max(high, %lld)",
+	    (long long)query_number(bad, "SELECT max(high) FROM spool"));
+	if (execute(db.handle, text) == -1)
+		fatalx("%s: %s", FILE_NAME, db.why);
 }
 
 /*
@@ -527,7 +555,7 @@ static const char repair_text[] =
     " octets = (SELECT ifnull(sum(size), 0) FROM main.message),"
     " deferred = (SELECT count(*) FROM main.recipient WHERE state = 1),"
     " held = (SELECT count(*) FROM main.recipient WHERE state = 2),"
-    " high = (SELECT ifnull(max(id), 0) FROM main.message),"
+    " high = max(high, (SELECT ifnull(max(id), 0) FROM main.message)),"
     " epoch = epoch + 1;";
 
 /* Set the damaged files aside under a name of now, and open a fresh one. */
@@ -554,18 +582,17 @@ set_aside(char *name, size_t size)
 static void
 repair(void)
 {
+	sqlite3	*bad;
 	char	 name[NAME_LENGTH], text[NAME_LENGTH * 4];
 
 	log_note(LOG_ERR, "repair", "%s is damaged: %s", FILE_NAME, db.why);
 	set_aside(name, sizeof(name));
 	migrate();
-	(void)snprintf(text, sizeof(text), "ATTACH '%s' AS bad", name);
-	if (execute(db.handle, text) == -1)
-		log_note(LOG_ERR, "repair", "%s: nothing of it can be read: %s",
-		    name, db.why);
+	bad = open_damaged(name);
 	if (execute(db.handle, "BEGIN IMMEDIATE") == -1)
 		fatalx("%s: %s", FILE_NAME, db.why);
-	salvage_all();
+	salvage_all(bad);
+	(void)sqlite3_close_v2(bad);
 	if (execute(db.handle, repair_text) == -1)
 		fatalx("%s: repair: %s", FILE_NAME, db.why);
 	(void)snprintf(text, sizeof(text), "UPDATE main.spool SET history ="
@@ -573,7 +600,6 @@ repair(void)
 	if (execute(db.handle, text) == -1 ||
 	    execute(db.handle, "COMMIT") == -1)
 		fatalx("%s: repair: %s", FILE_NAME, db.why);
-	(void)execute(db.handle, "DETACH bad");
 	(void)unlink(DAMAGE_NAME);
 	log_note(LOG_ERR, "repair", "%lld messages and %lld recipients were"
 	    " carried over, %lld rows did not fit; the damaged file is %s",
