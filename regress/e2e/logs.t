@@ -4,6 +4,7 @@
 # timeout: 120
 . "$(dirname "$0")/suite.sh"
 need_root
+SUITE_FLAG=-D
 need swaks python3
 suite_user pma2_logs
 box=$SCRATCH/home/pma2_logs/Maildir
