@@ -558,20 +558,84 @@ static const char repair_text[] =
     " high = max(high, (SELECT ifnull(max(id), 0) FROM main.message)),"
     " epoch = epoch + 1;";
 
-/* Set the damaged files aside under a name of now, and open a fresh one. */
+/* What was renamed or removed here stays so. */
+static void
+sync_directory(void)
+{
+	int	 fd;
+
+	if ((fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
+	    fsync(fd) == -1)
+		fatal("the spool's directory");
+	close(fd);
+}
+
+/* From now on a repair that is broken off begins again with that file. */
+static void
+note_repair(const char *name)
+{
+	ssize_t	 length = (ssize_t)strlen(name);
+	int	 fd;
+
+	fd = open(DAMAGE_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+	    0600);
+	if (fd == -1 || write(fd, name, (size_t)length) != length ||
+	    fsync(fd) == -1)
+		fatal("%s", DAMAGE_NAME);
+	close(fd);
+	sync_directory();
+}
+
+/* Put back what a repair that did not come to its end had set aside. */
+static void
+take_back(void)
+{
+	char	 name[NAME_LENGTH], wal[NAME_LENGTH * 2];
+	ssize_t	 n = 0;
+	int	 fd;
+
+	if ((fd = open(DAMAGE_NAME, O_RDONLY | O_CLOEXEC)) != -1) {
+		n = read(fd, name, sizeof(name) - 1);
+		close(fd);
+	}
+	if (n <= 0)
+		return;
+	name[n] = '\0';
+	if (access(name, F_OK) == -1)
+		return;
+	(void)snprintf(wal, sizeof(wal), "%s-wal", name);
+	if (rename(wal, WAL_NAME) == -1 && errno != ENOENT)
+		fatal("%s", wal);
+	if (rename(name, FILE_NAME) == -1)
+		fatal("%s", name);
+	sync_directory();
+	log_note(LOG_ERR, "repair", "broken off before its end, begins again");
+}
+
+/*
+ * Set the damaged files aside under a name of now, and open a fresh one.  A
+ * log is set aside in any case: none of another database may come back.
+ */
 static void
 set_aside(char *name, size_t size)
 {
 	char	 wal[NAME_LENGTH * 2];
+	int64_t	 now = clock_now() / SECOND;
+	int	 fd;
 
 	(void)sqlite3_close_v2(db.handle);
 	db.handle = NULL;
-	(void)snprintf(name, size, "%s.bad-%lld", FILE_NAME,
-	    (long long)(clock_now() / SECOND));
+	do {
+		(void)snprintf(name, size, "%s.bad-%lld", FILE_NAME,
+		    (long long)now++);
+	} while (access(name, F_OK) == 0);
 	(void)snprintf(wal, sizeof(wal), "%s-wal", name);
-	if (rename(FILE_NAME, name) == -1)
+	fd = open(WAL_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd != -1)
+		close(fd);
+	note_repair(name);
+	if (rename(FILE_NAME, name) == -1 || rename(WAL_NAME, wal) == -1)
 		fatal("%s: cannot be set aside", FILE_NAME);
-	(void)rename(WAL_NAME, wal);
 	(void)unlink(SHM_NAME);
 	if (open_file() == -1)
 		fatalx("%s: a fresh one is damaged as well: %s", FILE_NAME,
@@ -601,6 +665,7 @@ repair(void)
 	    execute(db.handle, "COMMIT") == -1)
 		fatalx("%s: repair: %s", FILE_NAME, db.why);
 	(void)unlink(DAMAGE_NAME);
+	sync_directory();
 	log_note(LOG_ERR, "repair", "%lld messages and %lld recipients were"
 	    " carried over, %lld rows did not fit; the damaged file is %s",
 	    (long long)query_number(db.handle, "SELECT messages FROM spool"),
@@ -616,6 +681,7 @@ db_open(void)
 {
 	int	 result;
 
+	take_back();
 	result = open_file();
 	if (result == -1 || access(DAMAGE_NAME, F_OK) == 0) {
 		if (result == 0)

@@ -151,6 +151,31 @@ sets_aside_what_is_none(void **state)
 	assert_int_equal(system("ls spool.db.bad-* >/dev/null"), 0);
 }
 
+/* The end of a repair did not come: the old file is what counts. */
+static void
+repairs_again_what_was_broken_off(void **state)
+{
+	FILE	*file;
+
+	(void)state;
+	assert_int_equal(rename("spool.db", "spool.db.bad-1"), 0);
+	assert_int_equal(rename("spool.db-wal", "spool.db.bad-1-wal"), 0);
+	db_open();
+	assert_false(has_body(7));
+	db_close();
+	file = fopen("spool.db.damaged", "w");
+	assert_non_null(file);
+	fputs("spool.db.bad-1", file);
+	fclose(file);
+	db_open();
+	assert_int_equal(access("spool.db.bad-1", F_OK), -1);
+	assert_int_equal(access("spool.db.damaged", F_OK), -1);
+	assert_true(has_body(7));
+	db_close();
+	assert_int_equal(system("test $(ls spool.db.bad-*[0-9] | wc -l) = 2"),
+	    0);
+}
+
 static int
 clean_up(void **state)
 {
@@ -169,7 +194,8 @@ main(void)
 		cmocka_unit_test(survives_a_kill),
 		cmocka_unit_test(refuses_the_same_id),
 		cmocka_unit_test(refuses_a_newer_version),
-		cmocka_unit_test(sets_aside_what_is_none)
+		cmocka_unit_test(sets_aside_what_is_none),
+		cmocka_unit_test(repairs_again_what_was_broken_off)
 	};
 
 	if (mkdtemp(directory) == NULL || chdir(directory) == -1)
