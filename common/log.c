@@ -299,59 +299,6 @@ forget(struct sink *sink, size_t count)
 	memmove(sink->waiting, sink->waiting + count, sink->used);
 }
 
-static void
-keep(struct sink *sink, const struct record *record, const char *text)
-{
-	size_t needed = sizeof(*record) + record->length;
-
-	if (sink->waiting == NULL &&
-	    (sink->waiting = malloc(WAITING_MAX)) == NULL) {
-		sink->dropped++;
-		return;
-	}
-	if (sink->used + needed > WAITING_MAX) {
-		sink->dropped++;
-		return;
-	}
-	memcpy(sink->waiting + sink->used, record, sizeof(*record));
-	memcpy(sink->waiting + sink->used + sizeof(*record), text,
-	    record->length);
-	sink->used += needed;
-}
-
-void
-log_end(void)
-{
-	struct record record = { .time = clock_now() };
-	char out[LINE_MAX_LOG];
-	size_t n;
-
-	if (!state.wanted)
-		return;
-	record.priority = (uint32_t)state.priority;
-	record.length = (uint32_t)state.length;
-	if (state.to_stderr) {
-		n = format_file(&record, state.line, out, sizeof(out));
-		if (write(STDERR_FILENO, out, n) == -1)
-			state.sink->dropped++;
-	}
-	keep(state.sink, &record, state.line);
-}
-
-/* Tell of the lines that were lost, now that writing works again. */
-static void
-tell_dropped(struct sink *sink)
-{
-	struct record record = { .time = clock_now(),
-	    .priority = LOG_WARNING };
-	char text[64];
-
-	record.length = (uint32_t)snprintf(text, sizeof(text),
-	    "log-lines-lost count=%lu", sink->dropped);
-	sink->dropped = 0;
-	keep(sink, &record, text);
-}
-
 /* Only n octets were written: forget the lines that are whole. */
 static void
 keep_rest(struct sink *sink, const char *out, size_t n)
@@ -406,6 +353,69 @@ write_batch(struct sink *sink)
 	sink->torn = false;
 	forget(sink, taken);
 	return 0;
+}
+
+/* A turn of many lines: write some of them rather than lose one. */
+static bool
+make_room(struct sink *sink, size_t needed)
+{
+	while (sink->used + needed > WAITING_MAX)
+		if (sink->fd == -1 || write_batch(sink) == -1)
+			return false;
+	return true;
+}
+
+static void
+keep(struct sink *sink, const struct record *record, const char *text)
+{
+	size_t needed = sizeof(*record) + record->length;
+
+	if (sink->waiting == NULL &&
+	    (sink->waiting = malloc(WAITING_MAX)) == NULL) {
+		sink->dropped++;
+		return;
+	}
+	if (!make_room(sink, needed)) {
+		sink->dropped++;
+		return;
+	}
+	memcpy(sink->waiting + sink->used, record, sizeof(*record));
+	memcpy(sink->waiting + sink->used + sizeof(*record), text,
+	    record->length);
+	sink->used += needed;
+}
+
+void
+log_end(void)
+{
+	struct record record = { .time = clock_now() };
+	char out[LINE_MAX_LOG];
+	size_t n;
+
+	if (!state.wanted)
+		return;
+	record.priority = (uint32_t)state.priority;
+	record.length = (uint32_t)state.length;
+	if (state.to_stderr) {
+		n = format_file(&record, state.line, out, sizeof(out));
+		if (write(STDERR_FILENO, out, n) == -1)
+			state.sink->dropped++;
+	}
+	keep(state.sink, &record, state.line);
+}
+
+/* Tell of the lines that were lost, now that writing works again. */
+static void
+tell_dropped(struct sink *sink)
+{
+	struct record record = { .time = clock_now(),
+	    .priority = LOG_WARNING };
+	char text[64];
+
+	record.length = (uint32_t)snprintf(text, sizeof(text),
+	    "log-lines-lost count=%lu", sink->dropped);
+	sink->dropped = 0;
+	keep(sink, &record, text);
 }
 
 void
