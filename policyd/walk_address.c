@@ -130,17 +130,20 @@ try_steps(struct walk *walk, const struct variants *v,
 {
 	char left[WIRE_ADDRESS];
 	const char *domain = walk->here.domain;
+	/* Without a user these would be the left sides @domain and @. */
+	bool any = *v->full != '\0';
 	const struct {
 		enum step	 step;
 		bool		 asked;
 		const char	*user;
 		const char	*domain;
 	} order[] = {
-		{ STEP_EXACT,	class != DOMAIN_FOREIGN, v->full, domain },
+		{ STEP_EXACT,	any && class != DOMAIN_FOREIGN, v->full,
+		    domain },
 		{ STEP_BASE,	v->two && class != DOMAIN_FOREIGN,
 		    v->base,	domain },
-		{ STEP_USER,	class == DOMAIN_LOCAL ||
-		    class == DOMAIN_LISTED,	v->full,	"" },
+		{ STEP_USER,	any && (class == DOMAIN_LOCAL ||
+		    class == DOMAIN_LISTED),	v->full,	"" },
 		{ STEP_USER,	v->two && (class == DOMAIN_LOCAL ||
 		    class == DOMAIN_LISTED),	v->base,	"" },
 		{ STEP_DOMAIN,	class != DOMAIN_FOREIGN, "",	domain }

@@ -688,7 +688,10 @@ test_rcpt(void **state)
 		    RCPT_ACCEPT },
 		{ "\"-joe\"@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER },
 		{ "|joe@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER },
-		{ "/etc/x@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER }
+		{ "/etc/x@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER },
+		/* No user is no reason to take @ or @domain for theirs. */
+		{ "\"\"@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER },
+		{ "\"\"@hub.test", RCPT_BAD_ADDRESS, RCPT_ACCEPT }
 	};
 	struct w_rcpt_check_ans answer;
 	size_t i;
