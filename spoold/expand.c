@@ -147,19 +147,6 @@ clear_known(struct known_rows *known)
 	free(known->rows);
 }
 
-static const struct known *
-find_known(const struct known_rows *known, const char *address,
-    const char *target)
-{
-	size_t	 i;
-
-	for (i = 0; i < known->count; i++)
-		if (strcasecmp(known->rows[i].address, address) == 0 &&
-		    strcmp(known->rows[i].target, target) == 0)
-			return &known->rows[i];
-	return NULL;
-}
-
 /* Is row the recipient itself, or one it was expanded from? */
 static bool
 is_ancestor(const struct known_rows *known, const struct recipient *recipient,
@@ -177,6 +164,28 @@ is_ancestor(const struct known_rows *known, const struct recipient *recipient,
 		at = i < known->count ? known->rows[i].parent : 0;
 	}
 	return false;
+}
+
+/*
+ * Another row that stands for this target.  What a new list has in place of
+ * an old one may be the very address that the old one was found under: then
+ * the rows that led to the old list stand for nothing.
+ */
+static const struct known *
+find_known(const struct known_rows *known, const struct recipient *recipient,
+    bool replaces, const char *address, const char *target)
+{
+	const struct known	*row;
+	size_t			 i;
+
+	for (i = 0; i < known->count; i++) {
+		row = &known->rows[i];
+		if (strcasecmp(row->address, address) == 0 &&
+		    strcmp(row->target, target) == 0 && !(replaces &&
+		    is_ancestor(known, recipient, row->row)))
+			return row;
+	}
+	return NULL;
 }
 
 /* ---- the new rows ---- */
@@ -247,8 +256,8 @@ expansion_store(struct expansion *expansion, const struct recipient *recipient,
 		goto out;
 	for (i = 0; i < expansion->count; i++) {
 		row = &expansion->rows[i];
-		twin = find_known(&known, address_of(expansion, row),
-		    target_of(row));
+		twin = find_known(&known, recipient, expansion->replaces,
+		    address_of(expansion, row), target_of(row));
 		if (twin != NULL) {
 			if (is_ancestor(&known, recipient, twin->row))
 				loops++;

@@ -119,6 +119,48 @@ ok "the new user has it" wait_for_mail "$jane/Maildir" 1 10
 ok "the queue is empty" wait_for 10 queue_is_empty
 is "the old user has it once" "$(mail_count "$joe/Maildir")" 1
 
+# ---- a list that has become a single target
+rm -rf "$jane/Maildir"
+sed -i "s,^mixed:.*,mixed: $SCRATCH/no-such-folder/file\, pma1_joe," \
+    "$SCRATCH/aliases"
+ok "a list with a file that cannot be" send_to mixed@here.test
+ok "the file waits" wait_for 10 tried 1
+sed -i "s,^mixed:.*,mixed: pma1_jane," "$SCRATCH/aliases"
+ok "runq with one member left" runq_again
+ok "who has it" wait_for_mail "$jane/Maildir" 1 10
+ok "the queue is empty" wait_for 10 queue_is_empty
+not_ok "nothing has bounced" grep -q ' bounced ' "$SCRATCH/log"
+
+sed -i "s,^mixed:.*,mixed: $SCRATCH/no-such-folder/file\, pma1_joe," \
+    "$SCRATCH/aliases"
+printf 'pma1_jane: \\pma1_jane, %s\n' "$SCRATCH/no-such-folder/jane" \
+    >>"$SCRATCH/aliases"
+rm -rf "$jane/Maildir"
+ok "a user with an alias of her own" send_to pma1_jane@here.test
+ok "has it" wait_for_mail "$jane/Maildir" 1 10
+ok "the file waits" wait_for 10 tried 1
+sed -i '/^pma1_jane:/d' "$SCRATCH/aliases"
+ok "runq when the alias is gone" runq_again
+ok "the queue is empty" wait_for 10 queue_is_empty
+is "she has it once" "$(mail_count "$jane/Maildir")" 1
+not_ok "nothing has bounced" grep -q ' bounced ' "$SCRATCH/log"
+
+# ---- a list that is changed, and changed back
+ok "a list with a file that cannot be" send_to mixed@here.test
+ok "the file waits" wait_for 10 tried 1
+sed -i "s,^mixed:.*,mixed: $SCRATCH/no-such-folder/other\, pma1_joe," \
+    "$SCRATCH/aliases"
+ok "runq with another" runq_again
+ok "waits as well" wait_for_log 10 'deferred .*no-such-folder/other'
+mkdir -m 1777 "$SCRATCH/no-such-folder"
+sed -i "s,^mixed:.*,mixed: $SCRATCH/no-such-folder/file\, pma1_joe," \
+    "$SCRATCH/aliases"
+ok "runq with the first one again" runq_again
+ok "which has it" wait_for 10 grep -q ^Subject: \
+    "$SCRATCH/no-such-folder/file"
+ok "the queue is empty" wait_for 10 queue_is_empty
+is "the other file was never made" "$(ls "$SCRATCH/no-such-folder")" file
+
 # ---- the same within one message
 rm -rf "$joe/Maildir" "$jane/Maildir" "$SCRATCH"/sink/*
 ok "two aliases of one address" send_to one@here.test,two@here.test same
