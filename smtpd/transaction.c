@@ -359,7 +359,9 @@ transaction_blocked(const struct transaction *txn)
 void
 transaction_withdraw(struct transaction *txn)
 {
-	if (txn->state == TRANSACTION_STREAMING)
+	/* A commit that waits for credit is gone; one that was sent stands. */
+	if (txn->state == TRANSACTION_STREAMING ||
+	    txn->state == TRANSACTION_COMMITTING)
 		tell_abort(txn);
 	end(txn);
 }

@@ -1,0 +1,209 @@
+/* links: smtpd/transaction.c smtpd/buffer.c common/log.c common/clock.c
+ * common/queueid.c */
+/*
+ * What spoold is told of a message whose session ends at each state, over a
+ * link that keeps what it is told.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "smtpd/smtpd.h"
+
+static struct {
+	uint32_t	 told[IMSG_MAX];
+	uint32_t	 asked[IMSG_MAX];
+	uint32_t	 forgotten;
+	uint32_t	 credit;
+} fake;
+
+static struct link *const link_to_spoold = (struct link *)(uintptr_t)&fake;
+
+uint32_t
+link_ask(struct link *link, enum imsg_type type, const void *payload,
+    const void *tail, size_t length, int fd, void *context)
+{
+	(void)link;
+	(void)payload;
+	(void)tail;
+	(void)length;
+	(void)fd;
+	(void)context;
+	return ++fake.asked[type];
+}
+
+void
+link_tell(struct link *link, enum imsg_type type, const void *payload,
+    const void *tail, size_t length, int fd)
+{
+	(void)link;
+	(void)payload;
+	(void)tail;
+	(void)length;
+	(void)fd;
+	fake.told[type]++;
+}
+
+uint32_t
+link_credit(const struct link *link, enum imsg_type type)
+{
+	(void)link;
+	(void)type;
+	return fake.credit;
+}
+
+void
+link_forget(struct link *link, uint32_t id)
+{
+	(void)link;
+	(void)id;
+	fake.forgotten++;
+}
+
+void
+child_link_closed(struct link *link, const char *why, void *arg)
+{
+	(void)link;
+	(void)why;
+	(void)arg;
+}
+
+void
+data_resume(struct session *session)
+{
+	(void)session;
+}
+
+void
+data_committed(struct session *session, enum txn_verdict verdict)
+{
+	(void)session;
+	(void)verdict;
+}
+
+/* What spoold says. */
+static void
+hear(enum imsg_type type, const void *payload)
+{
+	const struct link_handler *h;
+	struct frame frame = { .type = type, .payload = payload, .fd = -1 };
+
+	for (h = transaction_peer.role->handlers; h->type != type; h++)
+		assert_int_not_equal(h->type, IMSG_NONE);
+	h->fn(link_to_spoold, &frame, NULL);
+}
+
+/* A message with a recipient and so many octets of body. */
+static struct transaction *
+begin(struct session *session, size_t size)
+{
+	static const struct w_txn_state_ntf open = { .takes_mail = 1 };
+	static const struct w_txn_lease_ntf lease = { 1, 8 };
+	static const struct mail_parameters mail;
+	static const struct rcpt_parameters rcpt;
+	struct transaction *txn;
+	char *body;
+
+	memset(&fake, 0, sizeof(fake));
+	fake.credit = 8;
+	transaction_peer.up(NULL, link_to_spoold, NULL);
+	hear(IMSG_TXN_STATE_NTF, &open);
+	hear(IMSG_TXN_LEASE_NTF, &lease);
+	memset(session, 0, sizeof(*session));
+	txn = transaction_new(session, "a@b.test", &mail);
+	transaction_add(txn, "c@d.test", &rcpt);
+	assert_int_equal(transaction_begin(txn), REPLY_NONE);
+	assert_non_null(body = calloc(1, size));
+	transaction_write(txn, body, size);
+	free(body);
+	return txn;
+}
+
+static void
+test_gathering(void **state)
+{
+	struct session session;
+
+	(void)state;
+	transaction_free(begin(&session, 100));
+	assert_int_equal(fake.told[IMSG_TXN_OPEN_NTF], 0);
+	assert_int_equal(fake.told[IMSG_TXN_ABORT_NTF], 0);
+}
+
+static void
+test_streaming(void **state)
+{
+	struct session session;
+
+	(void)state;
+	transaction_free(begin(&session, 100000));
+	assert_int_equal(fake.told[IMSG_TXN_OPEN_NTF], 1);
+	assert_int_equal(fake.asked[IMSG_TXN_BODY_REQ], 3);
+	assert_int_equal(fake.told[IMSG_TXN_ABORT_NTF], 1);
+}
+
+static void
+test_waiting_for_credit(void **state)
+{
+	struct session session;
+	struct transaction *txn;
+
+	(void)state;
+	txn = begin(&session, 100);
+	fake.credit = 0;
+	transaction_write(txn, (char [100000]){ 0 }, 100000);
+	assert_true(transaction_blocked(txn));
+	transaction_free(txn);
+	assert_int_equal(fake.told[IMSG_TXN_ABORT_NTF], 1);
+}
+
+/* The commit may be waiting for credit: forgotten, it is never asked. */
+static void
+test_committing(void **state)
+{
+	struct session session;
+	struct transaction *txn;
+
+	(void)state;
+	txn = begin(&session, 100);
+	transaction_commit(txn);
+	assert_int_equal(fake.asked[IMSG_TXN_COMMIT_REQ], 1);
+	transaction_free(txn);
+	assert_int_equal(fake.forgotten, 1);
+	assert_int_equal(fake.told[IMSG_TXN_ABORT_NTF], 1);
+}
+
+static void
+test_lost(void **state)
+{
+	struct session session;
+	struct transaction *txn;
+
+	(void)state;
+	txn = begin(&session, 100000);
+	transaction_peer.lost(NULL, link_to_spoold);
+	assert_int_equal(txn->failure, TXN_FAILED);
+	transaction_free(txn);
+	assert_int_equal(fake.told[IMSG_TXN_ABORT_NTF], 0);
+	assert_int_equal(transaction_possible(), REPLY_SPOOL_AWAY);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_gathering),
+		cmocka_unit_test(test_streaming),
+		cmocka_unit_test(test_waiting_for_credit),
+		cmocka_unit_test(test_committing),
+		cmocka_unit_test(test_lost)
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
