@@ -278,6 +278,18 @@ allow_folder_of(struct folders *folders, const char *path)
 	jail_allow(folder, false);
 }
 
+/* Both where the file stands and, if it is a link, where it leads. */
+static void
+allow_file(struct folders *folders, const char *path)
+{
+	char *real;
+
+	allow_folder_of(folders, path);
+	if ((real = realpath(path, NULL)) != NULL)
+		allow_folder_of(folders, real);
+	free(real);
+}
+
 /* The folders of what the alias file includes now. */
 static void
 allow_includes(struct folders *folders, const char *path)
@@ -294,7 +306,7 @@ allow_includes(struct folders *folders, const char *path)
 		list = &aliases->entries[i].list;
 		for (j = 0; j < list->count; j++)
 			if (list->members[j].target.kind == TARGET_INCLUDE)
-				allow_folder_of(folders,
+				allow_file(folders,
 				    list->members[j].target.argument);
 	}
 }
@@ -313,9 +325,9 @@ tables_allow(const struct settings *settings)
 		allow_folder_of(&folders, accounts[i]);
 	for (i = 0; i < tables.count; i++)
 		for (j = 0; j < tables.all[i].file_count; j++)
-			allow_folder_of(&folders, tables.all[i].files[j]);
+			allow_file(&folders, tables.all[i].files[j]);
 	if (settings->alias_file != NULL) {
-		allow_folder_of(&folders, settings->alias_file);
+		allow_file(&folders, settings->alias_file);
 		files_mute(true);
 		allow_includes(&folders, settings->alias_file);
 		files_mute(false);

@@ -170,6 +170,24 @@ with tempfile.TemporaryDirectory(dir='/var/tmp') as elsewhere:
           policyd.route('far@policy.test')[0], '10')
 equal('an orderly end', policyd.end(), 0)
 
+# Files that are links into another folder.
+with tempfile.TemporaryDirectory(dir='/var/tmp') as elsewhere:
+    os.chmod(elsewhere, 0o755)
+    for path, text in ((table, 'two@listed.test relay(10.0.0.1)\n'),
+                       (aliases, 'crew: a@away.test, b@away.test\n')):
+        real = os.path.join(elsewhere, os.path.basename(path))
+        with open(real, 'w') as file:
+            file.write(text)
+        os.unlink(path)
+        os.symlink(real, path)
+    policyd = Policyd(conf)
+    equal('a table that is a link', policyd.rcpt('two@listed.test'), ACCEPT)
+    equal('an alias file that is one', policyd.route('crew@policy.test'),
+          (LIST, '', ['1:a@away.test', '1:b@away.test']))
+    equal('an orderly end of it', policyd.end(), 0)
+    put('table', '')
+    put('aliases', '')
+
 # An smtpd without the local socket claims to have it.
 policyd = Policyd(conf)
 equal('a claim its listeners cannot give ends the link',
