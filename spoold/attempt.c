@@ -158,6 +158,8 @@ attempt_withdraw(struct recipient *recipient)
 {
 	struct link	*link = child_link(PROC_POLICYD, 0);
 
+	/* First, since a worker that nothing waits for goes with its gate. */
+	gate_clear(recipient);
 	switch (recipient->state) {
 	case RECIPIENT_READY:
 		TAILQ_REMOVE(&attempt.waiting, recipient, waiting);
@@ -179,7 +181,7 @@ attempt_withdraw(struct recipient *recipient)
 		fatalx("recipient: state %d cannot be withdrawn",
 		    (int)recipient->state);
 	}
-	gate_clear(recipient);
+	message_forget_final(recipient->message, recipient->row);
 	recipient_set(recipient, RECIPIENT_OUTSIDE);
 	settle(recipient->message);
 }
@@ -260,6 +262,13 @@ on_expands(struct recipient *recipient, const struct frame *frame)
 		return;
 	}
 	recipient->had_route = true;
+	if (answer->kind == ROUTE_LIST && expansion->count == 0 &&
+	    recipient->skip == 0) {
+		expansion_free(expansion);
+		outcome_one(recipient, ENDING_DEFERRED, "4.3.5",
+		    "the list has no members", answer->where);
+		return;
+	}
 	expansion->found_under = copy(answer->address[0] != '\0' ?
 	    answer->address : recipient->address);
 	if (answer->owner[0] != '\0')

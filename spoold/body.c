@@ -21,6 +21,7 @@
 
 #define DIRECTORIES	256
 #define NAME_LENGTH	64
+#define SET_ASIDE	"spool.db.bad-"		/* how their names begin */
 #define FLUSH_PIECE	(1024 * 1024)	/* write-back begins by so much */
 
 static struct {
@@ -208,10 +209,36 @@ is_owned(uint64_t id)
 	return owned;
 }
 
-/* Begin with the first directory; newer files are not looked at. */
+/* Does a database that was set aside stand here? */
+static bool
+was_repaired(void)
+{
+	struct dirent	*entry;
+	DIR		*directory;
+	bool		 found = false;
+
+	if ((directory = opendir(".")) == NULL)
+		return true;
+	while (!found && (entry = readdir(directory)) != NULL)
+		found = strncmp(entry->d_name, SET_ASIDE,
+		    strlen(SET_ASIDE)) == 0;
+	closedir(directory);
+	return found;
+}
+
+/*
+ * Begin with the first directory; newer files are not looked at.  While a
+ * damaged database stands beside ours, a body without a row may be of a
+ * message that only the damaged one knows: all are kept.
+ */
 void
 body_scan_start(void)
 {
+	if (was_repaired()) {
+		log_note(LOG_NOTICE, "orphan", "none is removed while "
+		    SET_ASIDE "* is here");
+		return;
+	}
 	body.scanning = true;
 	body.scan_next = 0;
 	body.scan_high = store_high();
@@ -241,7 +268,11 @@ body_scan_slice(bool *removed)
 	while ((entry = readdir(directory)) != NULL) {
 		if (queueid_parse(entry->d_name, &id) == -1 || is_owned(id))
 			continue;
-		body_remove(id);
+		if (unlinkat(dirfd(directory), entry->d_name, 0) == -1) {
+			log_errno(LOG_ERR, "orphan", "%s/%s", name,
+			    entry->d_name);
+			continue;
+		}
 		log_begin(LOG_NOTICE, "orphan");
 		log_id("id", id);
 		log_end();

@@ -126,6 +126,12 @@ on_expanded(struct recipient *recipient, const struct frame *frame)
 		    "the worker gave no whole list", "");
 		return;
 	}
+	if (expansion->count == 0) {
+		expansion_free(expansion);
+		outcome_one(recipient, ENDING_DEFERRED, "4.3.5",
+		    "the user's .forward names nobody", answer->place);
+		return;
+	}
 	expansion->found_under = strdup(recipient->address);
 	expansion->account = strdup(recipient->route->account);
 	if (expansion->found_under == NULL || expansion->account == NULL)
