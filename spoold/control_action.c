@@ -173,36 +173,21 @@ is_out(const struct message *message)
 	return false;
 }
 
-/* The totals of a message's rows, before and behind a change of many. */
-static int
-count_rows(uint64_t id, int sign)
-{
-	int64_t	 state, deferred = 0, held = 0;
-	int	 result;
-
-	for (result = db_ask(SQL_RECIPIENT_TEXTS, "i", (int64_t)id);
-	    result == 1; result = db_next(SQL_RECIPIENT_TEXTS)) {
-		state = db_integer(SQL_RECIPIENT_TEXTS, 2);
-		deferred += state == STORED_DEFERRED;
-		held += state == STORED_HELD;
-	}
-	db_end(SQL_RECIPIENT_TEXTS);
-	store_count(0, 0, sign * deferred, sign * held);
-	return result;
-}
-
-/* Forget how its lists were expanded, as far as nothing came of it. */
+/*
+ * Forget how its lists were expanded, as far as nothing came of it.  Rows that
+ * were never tried become due as well: they leave the memory that had them.
+ */
 static int
 reroute(struct sweep *sweep, const struct message *message)
 {
 	int64_t	 id = (int64_t)message->id;
 	int	 result;
 
-	if (count_rows(message->id, -1) == -1 ||
+	if (store_count_rows(message->id, -1) == -1 ||
 	    db_run(SQL_RECIPIENT_CHILDREN, "i", id) == -1 ||
 	    db_run(SQL_RECIPIENT_UNEXPAND, "ii", id, clock_now()) == -1 ||
 	    db_run(SQL_RECIPIENT_REAGE, "ii", id, clock_now()) == -1 ||
-	    count_rows(message->id, 1) == -1)
+	    store_count_rows(message->id, 1) == -1)
 		return -1;
 	for (result = db_ask(SQL_RECIPIENT_WAITING, "i", id); result == 1;
 	    result = db_next(SQL_RECIPIENT_WAITING))
@@ -219,7 +204,9 @@ age(struct sweep *sweep, struct message *message)
 	int64_t	 id = (int64_t)message->id;
 
 	if (store_age_message(message, sweep->request.amount) == -1 ||
-	    db_run(SQL_RECIPIENT_REAGE, "ii", id, clock_now()) == -1)
+	    store_count_rows(message->id, -1) == -1 ||
+	    db_run(SQL_RECIPIENT_REAGE, "ii", id, clock_now()) == -1 ||
+	    store_count_rows(message->id, 1) == -1)
 		return -1;
 	note_change(sweep, message->id, 0, STORED_DEFERRED);
 	sweep->slice_count++;

@@ -16,12 +16,25 @@ struct damage {
 	const char	*why;		/* static */
 };
 
+/* Octets of a message as the totals have them. */
+static int64_t
+size_of(int64_t id)
+{
+	int64_t	 size = 0;
+
+	if (db_ask(SQL_MESSAGE_GET, "i", id) == 1)
+		size = db_integer(SQL_MESSAGE_GET, 2);
+	db_end(SQL_MESSAGE_GET);
+	return size;
+}
+
 static int
 move_message(struct damage *damage)
 {
-	int64_t	 id = (int64_t)damage->id;
+	int64_t	 id = (int64_t)damage->id, size = size_of(id);
 
-	if (db_run(SQL_MESSAGE_DAMAGED, "iti", id, damage->why,
+	if (store_count_rows(damage->id, -1) == -1 ||
+	    db_run(SQL_MESSAGE_DAMAGED, "iti", id, damage->why,
 	    clock_now()) == -1 ||
 	    db_run(SQL_RECIPIENT_DAMAGED, "iuti", id, 0U, damage->why,
 	    clock_now()) == -1 ||
@@ -33,7 +46,7 @@ move_message(struct damage *damage)
 	case 0:
 		return 0;
 	default:
-		store_count(-1, 0, 0, 0);
+		store_count(-1, -size, 0, 0);
 		return 0;
 	}
 }
@@ -44,9 +57,11 @@ move_recipient(struct damage *damage)
 	int64_t	 id = (int64_t)damage->id;
 	int	 result;
 
-	if (db_run(SQL_RECIPIENT_DAMAGED, "iuti", id, damage->row,
+	if (store_count_rows(damage->id, -1) == -1 ||
+	    db_run(SQL_RECIPIENT_DAMAGED, "iuti", id, damage->row,
 	    damage->why, clock_now()) == -1 ||
-	    db_run(SQL_RECIPIENT_DROP, "iu", id, damage->row) == -1)
+	    db_run(SQL_RECIPIENT_DROP, "iu", id, damage->row) == -1 ||
+	    store_count_rows(damage->id, 1) == -1)
 		return -1;
 	result = db_ask(SQL_RECIPIENT_WAITING, "i", id);
 	while (result == 1)

@@ -114,8 +114,8 @@ const char *const db_statements[SQL_MAX] = {
 	" final = NULL WHERE message = ?1 AND state = 4 AND parent = 0",
 [SQL_RECIPIENT_CHILDREN] = "DELETE FROM recipient WHERE message = ?1"
 	" AND parent <> 0 AND state IN (0, 1, 2, 4)",
-[SQL_RECIPIENT_REAGE] = "UPDATE recipient SET next = ?2 WHERE message = ?1"
-	" AND state = 1",
+[SQL_RECIPIENT_REAGE] = "UPDATE recipient SET state = 1, next = ?2"
+	" WHERE message = ?1 AND state IN (0, 1)",
 [SQL_RECIPIENT_PUT_OFF] = "UPDATE recipient SET state = ?2, next = ?3"
 	" WHERE message = ?1 AND state IN (0, 1)",
 [SQL_RECIPIENT_TOTALS] = "SELECT ifnull(sum(state = 1), 0),"

@@ -202,7 +202,6 @@ store_ending(const struct ending *ending)
 		    ending->status, ending->text, ending->stored);
 	if (!is_over(ending))
 		return 0;
-	store_uncount(ending->recipient);
 	return store_end(ending->recipient, ending->stored, ending->status,
 	    ending->text);
 }
@@ -215,6 +214,16 @@ is_whole(const struct outcome *outcome)
 
 	return outcome->message->rows == 1 && is_over(ending) &&
 	    ending->expansion == NULL;
+}
+
+/* Nothing of it waits any more; the file goes when this is on disk. */
+static int
+remove_message(struct outcome *outcome)
+{
+	int	 removed = store_remove_message(outcome->message);
+
+	outcome->gone = removed == 1;
+	return removed == -1 ? -1 : 0;
 }
 
 static int
@@ -238,8 +247,7 @@ store_rows(struct outcome *outcome)
 	if ((ended > 0 || rows > before) && store_left(outcome->message,
 	    rows - before, ended, &outcome->rows, &waiting) == -1)
 		return -1;
-	outcome->gone = ended > 0 && waiting == 0;
-	return outcome->gone ? store_remove_message(outcome->message) : 0;
+	return ended > 0 && waiting == 0 ? remove_message(outcome) : 0;
 }
 
 static int
@@ -248,11 +256,13 @@ run_outcome(struct work *work)
 	struct outcome	*outcome = (struct outcome *)work;
 
 	outcome->rows = outcome->message->rows;
-	outcome->gone = is_whole(outcome);
-	if (outcome->gone) {
-		store_uncount(TAILQ_FIRST(&outcome->endings)->recipient);
-		if (store_remove_message(outcome->message) == -1)
+	outcome->gone = false;
+	if (is_whole(outcome)) {
+		if (remove_message(outcome) == -1)
 			return -1;
+		if (outcome->gone)
+			store_uncount(
+			    TAILQ_FIRST(&outcome->endings)->recipient);
 	} else if (outcome->message->rows == 1 &&
 	    TAILQ_FIRST(&outcome->endings)->expansion == NULL) {
 		if (store_ending(TAILQ_FIRST(&outcome->endings)) == -1)
@@ -369,6 +379,8 @@ end_one(struct message *message, struct ending *ending)
 		queue_due_at(ending->next);
 	if (ending->kind == ENDING_FAILED || ending->next > 0)
 		message_forget_final(message, recipient->row);
+	if (recipient->stored == STORED_MARKED)
+		purge_wake();
 	recipient_set(recipient, RECIPIENT_OUTSIDE);
 	queue_leave(recipient);
 }

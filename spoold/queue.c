@@ -415,6 +415,7 @@ fetch_backlog(int64_t now)
 {
 	struct lane	*lane;
 	uint32_t	 wanted, rows = 0;
+	size_t		 before = queue.count;
 	int		 result;
 
 	if ((lane = lane_next_backlog()) == NULL || room() == 0)
@@ -430,7 +431,8 @@ fetch_backlog(int64_t now)
 	db_end(SQL_DUE_LANE);
 	if (result == 0 && rows < wanted)
 		lane_set_backlog(lane, false);
-	return true;
+	/* Rows that are all in work, under another lane, give way in time. */
+	return queue.count > before || !lane->backlog;
 }
 
 /* A slice of the search for rows that a dead process had in memory. */

@@ -246,6 +246,7 @@ struct message	*store_message(enum sql);
 struct message	*store_load_message(uint64_t);
 int		 store_age_message(const struct message *, int64_t);
 void		 store_uncount(const struct recipient *);
+int		 store_count_rows(uint64_t, int);
 int		 store_recount(void);
 int		 store_load_body(struct message *);
 struct recipient *store_recipient(enum sql, struct message *);

@@ -206,18 +206,24 @@ store_add_message(struct message *message)
 	return 0;
 }
 
+/*
+ * Returns 1, or 0 if it was moved away as damaged before, or -1.
+ */
 int
 store_remove_message(const struct message *message)
 {
 	int64_t	 id = (int64_t)message->id;
+	int	 removed;
 
 	if (db_run(SQL_RECIPIENT_REMOVE, "i", id) == -1 ||
-	    db_run(SQL_MESSAGE_REMOVE, "i", id) == -1)
+	    (removed = db_run(SQL_MESSAGE_REMOVE, "i", id)) == -1)
 		return -1;
+	if (removed == 0)
+		return 0;
 	if (!message->in_file && db_run(SQL_BODY_REMOVE, "i", id) == -1)
 		return -1;
 	store_count(-1, -(int64_t)message->size, 0, 0);
-	return 0;
+	return 1;
 }
 
 /* Copy a text column; false if it does not fit, which none of ours does. */
@@ -443,35 +449,22 @@ int
 store_defer(const struct recipient *recipient, int64_t next,
     const char *status, const char *reason, enum stored stored)
 {
+	int	 changed;
+
+	changed = db_run(SQL_RECIPIENT_DEFER, "iudiuuuudttti",
+	    (int64_t)recipient->message->id, recipient->row, (int)stored,
+	    next, recipient->attempts, recipient->tries, recipient->epoch,
+	    recipient->poison, flags_of(recipient), recipient->lane != NULL ?
+	    recipient->lane->text : NULL, status, reason, clock_now());
+	if (changed <= 0)
+		return changed;
 	if (recipient->stored == STORED_NEW)
 		store_count(0, 0, stored == STORED_DEFERRED ? 1 : 0,
 		    stored == STORED_HELD ? 1 : 0);
 	else if (recipient->stored == STORED_DEFERRED &&
 	    stored == STORED_HELD)
 		store_count(0, 0, -1, 1);
-	return db_run(SQL_RECIPIENT_DEFER, "iudiuuuudttti",
-	    (int64_t)recipient->message->id, recipient->row, (int)stored,
-	    next, recipient->attempts, recipient->tries, recipient->epoch,
-	    recipient->poison, flags_of(recipient), recipient->lane != NULL ?
-	    recipient->lane->text : NULL, status, reason,
-	    clock_now()) == -1 ? -1 : 0;
-}
-
-/* It is done, one way or another; the row stays for its siblings' sake. */
-int
-store_end(const struct recipient *recipient, enum stored stored,
-    const char *status, const char *reason)
-{
-	const struct message	*message = recipient->message;
-	const char		*final = NULL;
-	size_t			 i;
-
-	for (i = 0; i < message->final_count; i++)
-		if (message->finals[i].row == recipient->row)
-			final = message->finals[i].text;
-	return db_run(SQL_RECIPIENT_END, "iudtttiu", (int64_t)message->id,
-	    recipient->row, (int)stored, final, status, reason, clock_now(),
-	    recipient->attempts) == -1 ? -1 : 0;
+	return 0;
 }
 
 /* An end takes the row out of the count that its state had. */
@@ -482,6 +475,45 @@ store_uncount(const struct recipient *recipient)
 		store_count(0, 0, -1, 0);
 	else if (recipient->stored == STORED_HELD)
 		store_count(0, 0, 0, -1);
+}
+
+/* It is done, one way or another; the row stays for its siblings' sake. */
+int
+store_end(const struct recipient *recipient, enum stored stored,
+    const char *status, const char *reason)
+{
+	const struct message	*message = recipient->message;
+	const char		*final = NULL;
+	size_t			 i;
+	int			 changed;
+
+	for (i = 0; i < message->final_count; i++)
+		if (message->finals[i].row == recipient->row)
+			final = message->finals[i].text;
+	changed = db_run(SQL_RECIPIENT_END, "iudtttiu", (int64_t)message->id,
+	    recipient->row, (int)stored, final, status, reason, clock_now(),
+	    recipient->attempts);
+	if (changed > 0)
+		store_uncount(recipient);
+	return changed == -1 ? -1 : 0;
+}
+
+/* The counts of a message's rows, before and behind a change of many. */
+int
+store_count_rows(uint64_t id, int sign)
+{
+	int64_t	 state, deferred = 0, held = 0;
+	int	 result;
+
+	for (result = db_ask(SQL_RECIPIENT_TEXTS, "i", (int64_t)id);
+	    result == 1; result = db_next(SQL_RECIPIENT_TEXTS)) {
+		state = db_integer(SQL_RECIPIENT_TEXTS, 2);
+		deferred += state == STORED_DEFERRED;
+		held += state == STORED_HELD;
+	}
+	db_end(SQL_RECIPIENT_TEXTS);
+	store_count(0, 0, sign * deferred, sign * held);
+	return result;
 }
 
 /* Count all rows anew, where it is not known what they were before. */

@@ -219,10 +219,9 @@ on_user_worker_ans(struct link *link, struct frame *frame, void *arg)
 	}
 	set_state(worker, STATE_WANTED);
 	worker->not_before = clock_monotonic() + PAUSE;
-	if (answer != NULL && answer->verdict == USER_NO_FORK) {
+	if (answer != NULL && answer->verdict == USER_NO_FORK)
 		defer_all(worker, "no process can be started");
-		worker_settle(worker);
-	}
+	worker_settle(worker);
 }
 
 /* Its end shows on its link as well; this says why. */

@@ -383,6 +383,65 @@ def test_control():
     spool.end()
 
 
+def test_changes_in_work():
+    spool = Spool()
+    control = Control(spool)
+    control.action(PAUSE)
+    one, two = spool.send('local-ok@x'), spool.send('local-ok@x')
+    control.action(REROUTE, number(one))
+    control.action(AGE, number(two), 1000000)
+    ok('what was never tried and is routed anew or aged is due',
+       'deferred=2' in control.status(), control.status())
+    control.action(RESUME)
+    ok('and is delivered', len(spool.events(one)) == 1 and
+       len(spool.events(two)) == 1, spool.events())
+    three = spool.send('local-hangs@x')
+    control.action(REMOVE, number(three))
+    ok('what is removed while a worker has it stays until then',
+       control.list()[:3] == (0, 1, 1000), control.list())
+    for i in range(2):
+        spool.do('hangup')
+        spool.do('run', 2)
+    ok('and goes when that has died of it', len(spool.log('poison', three))
+       == 1 and control.list()[:3] == (0, 0, 0), control.list())
+    spool.do('stop')
+    ok('nothing is left', spool.sql(
+        'SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM'
+        ' recipient), messages, octets, deferred, held FROM spool') ==
+       [(0,) * 6], spool.sql('SELECT * FROM spool'))
+    spool.end()
+
+
+TOTALS = ('SELECT messages = (SELECT count(*) FROM message), octets ='
+          ' (SELECT sum(size) FROM message), deferred = (SELECT count(*)'
+          ' FROM recipient WHERE state = 1), held = (SELECT count(*) FROM'
+          ' recipient WHERE state = 2) FROM spool')
+
+
+def test_damage():
+    spool = Spool()
+    for i in range(5):
+        spool.send('local-later@x,local-later@y', wait=0)
+    spool.do('run', 1)
+    Control(spool).action(HOLD, number(spool.send('local-later@x')))
+    spool.do('stop')
+    spool.sql("UPDATE recipient SET next = 0, address = 'other' WHERE row = 1"
+              " AND message = (SELECT min(id) FROM message)")
+    spool.sql("UPDATE body SET octets = 'other' WHERE id = (SELECT id FROM"
+              " message ORDER BY id LIMIT 1 OFFSET 1)")
+    spool.sql('UPDATE recipient SET next = 0, attempts = 9, tries = 9')
+    spool.sql('UPDATE message SET arrival = 0 WHERE id = (SELECT id FROM'
+              ' message ORDER BY id LIMIT 1 OFFSET 2)')
+    spool.do('start')
+    spool.do('run', 2)
+    spool.do('stop')
+    ok('rows and a body are damaged', spool.sql('SELECT count(*) FROM damaged')
+       == [(4,)], spool.sql('SELECT * FROM damaged'))
+    ok('and the totals are still right', spool.sql(TOTALS) == [(1,) * 4],
+       spool.sql('SELECT * FROM spool'))
+    spool.end()
+
+
 def test_reserve():
     spool = Spool('disk-reserve = 1000000G')
     spool.do('run', 1)

@@ -53,6 +53,7 @@ static struct {
 	struct link	*policyd;
 	struct link	*deliver;
 	struct link	*relay;
+	struct link	*hanging;		/* the worker that hangs */
 	struct { uint64_t first, end; } leases[16];
 	int		 lease_count;
 	int		 takes_mail;
@@ -359,6 +360,7 @@ on_job(struct link *link, struct frame *frame, void *arg)
 		(void)strcpy(answer.text, "over quota");
 	} else if (strcmp(account, "hangs") == 0) {
 		event_line("hangs", job->id, job->recipient, "");
+		s.hanging = link;
 		return;
 	} else if (strcmp(account, "dies") == 0) {
 		event_line("died", job->id, job->recipient, "");
@@ -392,8 +394,9 @@ static const struct link_handler worker_handlers[] = {
 static void
 on_worker_end(struct link *link, const char *why, void *arg)
 {
-	(void)link;
 	(void)why;
+	if (s.hanging == link)
+		s.hanging = NULL;
 	free(arg);
 }
 
@@ -772,7 +775,11 @@ obey(char *line)
 		printf("ok %d\n", (int)s.pid);
 	else if (strcmp(words[0], "state") == 0)
 		printf("%s\n", s.takes_mail ? "ok" : "no");
-	else if (strcmp(words[0], "relink") == 0) {
+	else if (strcmp(words[0], "hangup") == 0) {
+		puts(s.hanging != NULL ? "ok" : "no");
+		link_free(s.hanging);
+		s.hanging = NULL;
+	} else if (strcmp(words[0], "relink") == 0) {
 		link_free(s.policyd);
 		s.policyd = link_peer(PROC_POLICYD, &policyd_role);
 		puts("ok");
