@@ -218,7 +218,7 @@ db_blob(enum sql sql, int column, size_t *length)
 
 	octets = sqlite3_column_blob(db.statements[sql], column);
 	*length = (size_t)sqlite3_column_bytes(db.statements[sql], column);
-	return octets;
+	return octets != NULL ? octets : "";
 }
 
 /*

@@ -169,6 +169,7 @@ on_txn_open(struct link *link, struct frame *frame, void *arg)
 	struct smtpd_peer		*peer = find_peer(link);
 	struct incoming			*incoming;
 	struct message			*message;
+	int64_t				 now = clock_now();
 
 	(void)arg;
 	if (claims_too_much(peer, &open->client)) {
@@ -184,7 +185,8 @@ on_txn_open(struct link *link, struct frame *frame, void *arg)
 	if ((incoming = calloc(1, sizeof(*incoming))) == NULL)
 		fatal("incoming");
 	message = message_new(open->id);
-	message->arrival = open->arrival;
+	message->arrival = open->arrival > 0 && open->arrival < now ?
+	    open->arrival : now;
 	message->client = open->client;
 	message->body_type = open->body;
 	message->ret = open->ret;
