@@ -187,11 +187,11 @@ is_plain(const char *value)
 static void
 append_quoted(const char *value)
 {
-	size_t room = VALUE_MAX;
+	size_t start = state.length;
 	char escaped[5];
 
 	append("\"", 1);
-	for (; *value != '\0' && room > 0; value++, room--) {
+	for (; *value != '\0' && state.length - start < VALUE_MAX; value++) {
 		unsigned char c = (unsigned char)*value;
 
 		if (c == '"' || c == '\\')

@@ -20,6 +20,7 @@
 #include "smtpd.h"
 
 #define LAST_WORDS	(10 * SECOND)	/* for them to leave */
+#define VERB_LOGGED	64
 #define ARGUMENT_LOGGED	256
 
 #define BIT(state)	(1U << (state))
@@ -124,15 +125,17 @@ session_say(struct session *session, const char *text, size_t length)
 static void
 log_refusal(const struct session *session, const char *text, size_t length)
 {
-	char reply[REPLY_MAX], argument[ARGUMENT_LOGGED];
+	char reply[REPLY_MAX], verb[VERB_LOGGED], argument[ARGUMENT_LOGGED];
 
 	memcpy(reply, text, length);
 	reply[length - 2] = '\0';
 	session_log(session, LOG_INFO, "refused");
 	if (session->client.helo[0] != '\0')
 		log_string("helo", session->client.helo);
-	if (session->verb != NULL)
-		log_string("command", session->verb);
+	if (session->verb != NULL) {
+		(void)strlcpy(verb, session->verb, sizeof(verb));
+		log_string("command", verb);
+	}
 	if (session->transaction != NULL) {
 		if (session->transaction->id != 0)
 			log_id("id", session->transaction->id);
