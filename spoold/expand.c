@@ -269,7 +269,7 @@ expansion_store(struct expansion *expansion, const struct recipient *recipient,
 		add_known(&known, child->row, child->parent, stored,
 		    child->address, child->target);
 	}
-	expansion->is_loop = expansion->count > 0 &&
+	expansion->is_loop = expansion->count > 0 && recipient->skip == 0 &&
 	    loops == expansion->count && !expansion->goes_on;
 	result = 0;
 out:

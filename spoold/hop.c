@@ -14,6 +14,7 @@
 
 #define RECIPIENTS_MAX	100	/* of a transaction: RFC 5321 4.5.3.1.8 */
 #define OUT_MAX		20	/* transactions of one hop at a time */
+#define CLOSED_MAX	DAY	/* whatever relay says */
 #define RELAYS_MAX	WIRE_WORKERS
 
 struct transaction {
@@ -318,13 +319,13 @@ on_relay_result(struct link *link, struct frame *frame, void *arg)
 
 /* Remember of the lane what relay found. */
 static void
-note_closed(struct lane *lane, const struct w_relay_deliver_ans *answer,
+note_closed(struct lane *lane, int64_t closed_until,
     const struct ending *ending)
 {
-	lane->closed_until = answer->closed_until;
+	lane->closed_until = closed_until;
 	free(lane->reason);
 	lane->reason = NULL;
-	if (answer->closed_until > 0 && ending != NULL)
+	if (closed_until > 0 && ending != NULL)
 		lane->reason = strdup(ending->text);
 }
 
@@ -368,19 +369,23 @@ on_relay_deliver_ans(struct link *link, struct frame *frame, void *arg)
 	struct transaction			*transaction = arg;
 	struct recipient			*recipient;
 	struct ending				*ending = NULL;
+	int64_t					 closed_until;
 
 	(void)link;
 	if (answer == NULL) {
 		transaction_lost(transaction);
 		return;
 	}
+	closed_until = clock_now() + CLOSED_MAX;
+	if (answer->closed_until < closed_until)
+		closed_until = answer->closed_until;
 	while ((recipient = TAILQ_FIRST(&transaction->recipients)) != NULL)
 		add_result(transaction, recipient, RELAY_DEFERRED, "4.5.0",
 		    "no reply for this recipient");
 	if (transaction->outcome != NULL) {
 		ending = outcome_finish_relay(transaction->outcome,
-		    answer->host, answer->closed_until);
-		note_closed(transaction->lane, answer, ending);
+		    answer->host, closed_until);
+		note_closed(transaction->lane, closed_until, ending);
 		outcome_store(transaction->outcome);
 	}
 	transaction_end(transaction);

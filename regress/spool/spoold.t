@@ -164,6 +164,10 @@ def test_delivery():
     ok('recipients share a run of a program', spool.events(four) ==
        ['together %s 3 ' % four, 'delivered %s 1 ok' % four] and
        len(spool.log('delivered', four)) == 3, spool.events(four))
+    five = spool.send('long-251@x')
+    ok('a long list that ends with itself reaches the others',
+       len(spool.log('delivered', five)) == 250 and
+       spool.log('bounced', five) == [], spool.log('bounced', five))
     spool.send('discard@x,list-local-ok@x')
     spool.do('stop')
     ok('nothing is left', spool.sql(
@@ -209,6 +213,11 @@ def test_deferral():
     ok('a closed hop is not tried', len(spool.events(two)) == 1 and
        spool.events(three) == [] and
        len(spool.log('deferred', three)) == 1, spool.events())
+    four = spool.send('relay-shut@x')
+    ok('no hop is closed for longer than a day', re.search(
+        r'next=86\d\d\d', spool.log('deferred', four)[0]),
+       spool.log('deferred', four))
+    Control(spool).action(REMOVE, number(four))
     spool.do('kill')
     spool.do('start')
     spool.do('run', 2)

@@ -10,12 +10,12 @@
  * is a line of the file DIRECTORY/../events each.
  *
  * An address's local part says what becomes of it: a word, and what follows
- * a dash.  policyd: local-ACCOUNT relay-HOP list-A_B mailer-ANY unknown
- * refuse defer discard.  A worker: the account ok takes, fail refuses, later
+ * a dash.  policyd: local-ACCOUNT relay-HOP list-A_B long-COUNT mailer-ANY
+ * unknown refuse defer discard.  A worker: the account ok takes, fail refuses, later
  * defers, dies closes its link, hangs never answers, forward expands to
  * local-ok and to |program.  relay: the hop ok takes, fail refuses, dead
- * defers and is closed for 300 seconds.  What a worker takes is the file
- * DIRECTORY/../ID.ROW.
+ * defers and is closed for 300 seconds, shut as long as can be.  What a
+ * worker takes is the file DIRECTORY/../ID.ROW.
  */
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -238,13 +238,31 @@ put_target(char *tail, size_t *length, enum target_place place,
 	*length += sizeof(target) + target.length;
 }
 
+/* The next members of a list of so many, of which the last is itself. */
+static void
+put_long(struct w_route_resolve_ans *answer, uint32_t from, uint32_t total,
+    char *tail, size_t *length)
+{
+	char	 member[WIRE_ADDRESS];
+
+	answer->kind = ROUTE_LIST;
+	for (; from < total && answer->count < WIRE_TARGETS; from++) {
+		(void)snprintf(member, sizeof(member), "discard-%u@here",
+		    from);
+		put_target(tail, length, TARGET_ROUTED, from + 1 == total ?
+		    answer->address : member);
+		answer->count++;
+	}
+	answer->more = from < total;
+}
+
 static void
 on_resolve(struct link *link, struct frame *frame, void *arg)
 {
 	const struct w_route_resolve_req	*question = frame->payload;
 	struct w_route_resolve_ans		 answer;
 	char					 word[WIRE_ADDRESS], *rest;
-	char					 tail[4096], *one;
+	char					 tail[16384], *one;
 	size_t					 length = 0;
 
 	(void)arg;
@@ -281,7 +299,10 @@ on_resolve(struct link *link, struct frame *frame, void *arg)
 			put_target(tail, &length, TARGET_ROUTED, one);
 			answer.count++;
 		}
-	} else if (strcmp(word, "refuse") == 0) {
+	} else if (strcmp(word, "long") == 0)
+		put_long(&answer, question->skip, (uint32_t)atoi(rest), tail,
+		    &length);
+	else if (strcmp(word, "refuse") == 0) {
 		answer.kind = ROUTE_REFUSE;
 		(void)strcpy(answer.text, "5.7.1 go away");
 	} else if (strcmp(word, "defer") == 0) {
@@ -482,6 +503,9 @@ on_relay_deliver(struct link *link, struct frame *frame, void *arg)
 			(void)strcpy(result.status, "4.4.1");
 			(void)strcpy(result.text, "connection refused");
 			answer.closed_until = clock_now() + 300 * SECOND;
+		} else if (strcmp(request->hop, "relay(shut)") == 0) {
+			result.verdict = RELAY_DEFERRED;
+			answer.closed_until = INT64_MAX;
 		}
 		event_line(result.verdict == RELAY_DONE ? "relayed" :
 		    "tried", request->id, result.recipient, request->hop);
