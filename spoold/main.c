@@ -25,6 +25,7 @@ static struct {
 	struct event	*tick;
 	int64_t		 offset;	/* of the clock from the monotonic */
 	bool		 started;
+	bool		 ended;
 } spoold;
 
 const struct settings *
@@ -184,18 +185,16 @@ reconfigured(struct child *child)
 	queue_rescan();
 }
 
-/* The suite ends: what was asked to be stored is, and the log is closed. */
+/* The suite ends: what was asked to be stored is. */
 static void
 end(struct child *child)
 {
 	(void)child;
-	if (!spoold.started)
+	if (!spoold.started || spoold.ended)
 		return;
 	control_stop();
 	batch_finish();
-	db_close();
-	careful_end();
-	spoold.started = false;
+	spoold.ended = true;
 }
 
 static void
@@ -229,5 +228,13 @@ static const struct child_ops operations = {
 int
 main(int argc, char **argv)
 {
-	return child_main(argc, argv, &operations);
+	int	 result;
+
+	/* The turn that was told to end goes on to its end, with a database. */
+	result = child_main(argc, argv, &operations);
+	if (spoold.ended) {
+		db_close();
+		careful_end();
+	}
+	return result;
 }

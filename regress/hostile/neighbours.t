@@ -5,7 +5,7 @@
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 BUILD=${BUILD:-$TOP/build}
 SECONDS_EACH=${SECONDS_EACH:-5}
-SEED=${SEED:-1}
+SEED=${SEED:-23}
 SCRATCH=$(mktemp -d /tmp/postmaster-hostile.XXXXXX)
 trap 'rm -rf "$SCRATCH"' EXIT
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=0}"
