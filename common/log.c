@@ -355,16 +355,6 @@ write_batch(struct sink *sink)
 	return 0;
 }
 
-/* A turn of many lines: write some of them rather than lose one. */
-static bool
-make_room(struct sink *sink, size_t needed)
-{
-	while (sink->used + needed > WAITING_MAX)
-		if (sink->fd == -1 || write_batch(sink) == -1)
-			return false;
-	return true;
-}
-
 static void
 keep(struct sink *sink, const struct record *record, const char *text)
 {
@@ -375,7 +365,7 @@ keep(struct sink *sink, const struct record *record, const char *text)
 		sink->dropped++;
 		return;
 	}
-	if (!make_room(sink, needed)) {
+	if (sink->used + needed > WAITING_MAX) {
 		sink->dropped++;
 		return;
 	}
