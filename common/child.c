@@ -425,6 +425,7 @@ check(void)
 	size_t length = 0, size = 0;
 	char *text = NULL;
 	ssize_t n;
+	int status;
 
 	do {
 		if (length == size) {
@@ -440,10 +441,13 @@ check(void)
 			length += (size_t)n;
 	} while (n != 0);
 	conf = conf_parse("postmaster.cf", text, length, stdout);
+	free(text);
 	if (conf->wrong == 0 && state.ops->check != NULL)
 		state.ops->check(conf);
 	fflush(stdout);
-	return conf->wrong > 0 ? 1 : conf->lacking > 0 ? 2 : 0;
+	status = conf->wrong > 0 ? 1 : conf->lacking > 0 ? 2 : 0;
+	conf_free(conf);
+	return status;
 }
 
 int
