@@ -1,8 +1,11 @@
 /*
  * What a fork has inherited and must not keep: descriptors, signals.
  */
+#include <sys/syscall.h>
+
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <unistd.h>
 
 #include "deliver.h"
@@ -31,14 +34,25 @@ cleanse_descriptors(int kept)
 	return kept;
 }
 
+/*
+ * The kernel is asked itself: libc keeps two signals to itself, and those
+ * may have been ignored by whoever started us.
+ */
 void
 cleanse_signals(void)
 {
+	static const struct {		/* as the kernel has it; all default */
+		void		(*handler)(int);
+		unsigned long	 flags;
+		void		(*restorer)(void);
+		uint64_t	 mask;
+	} action;
 	sigset_t	 none;
 	int		 number;
 
 	for (number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
+		(void)syscall(SYS_rt_sigaction, number, &action, NULL,
+		    sizeof(action.mask));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -260,10 +260,8 @@ test_isemail(void **state)
 	int count = 0, wrong = 0;
 
 	(void)state;
-	if (text == NULL) {
-		print_message("# no isemail data; set ISEMAIL_TESTS\n");
-		skip();
-	}
+	if (text == NULL)
+		return;
 	for (test = text; (test = strstr(test, "<test id=")) != NULL;
 	    test = end + 1) {
 		if ((end = strstr(test, "</test>")) == NULL)
@@ -286,7 +284,7 @@ main(void)
 		cmocka_unit_test(test_path_length),
 		cmocka_unit_test(test_print_parse),
 		cmocka_unit_test(test_split),
-		cmocka_unit_test(test_isemail),
+		{ isemail_name(), test_isemail, NULL, NULL, NULL },
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -252,7 +252,7 @@ isemail_addresses(void **state)
 
 	(void)state;
 	if (text == NULL)
-		skip();
+		return;
 	for (test = text; (test = strstr(test, "<test id=")) != NULL &&
 	    (end = strstr(test, "</test>")) != NULL; test = end + 1) {
 		*end = '\0';
@@ -287,7 +287,7 @@ main(void)
 		cmocka_unit_test(lists_are_walked),
 		cmocka_unit_test(long_addresses_are_refused),
 		cmocka_unit_test(walks_end),
-		cmocka_unit_test(isemail_addresses),
+		{ isemail_name(), isemail_addresses, NULL, NULL, NULL },
 		cmocka_unit_test(bare_addresses_are_qualified),
 	};
 

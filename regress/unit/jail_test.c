@@ -36,6 +36,12 @@
 
 #define KILLED	1000
 
+#ifdef JAIL_TOOL
+#define WIDER	" # SKIP the jails of a " JAIL_TOOL " build are wider"
+#else
+#define WIDER	""
+#endif
+
 static char	 directory[] = "/tmp/jail_test.XXXXXX";
 static uid_t	 uid;
 static gid_t	 gid;
@@ -257,10 +263,8 @@ test_probes(void **state)
 	size_t i;
 	int got;
 
-#ifdef JAIL_TOOL
-	print_message("# a " JAIL_TOOL " build has wider jails\n");
-	skip();
-#endif
+	if (*WIDER != '\0')
+		return;
 	for (i = 0; i < sizeof(probes) / sizeof(probes[0]); i++) {
 		probe = &probes[i];
 		got = run_probe(jail, probe->fn);
@@ -380,7 +384,7 @@ main(void)
 	static enum jail jails[JAIL_MAX] = { JAIL_SMTPD, JAIL_POLICYD,
 	    JAIL_SPOOLD, JAIL_RELAY, JAIL_MAILBOX, JAIL_MBOX };
 #define PROBE(name, n) \
-	{ "what " name " may call", test_probes, NULL, NULL, &jails[n] }, \
+	{ "what " name " may call" WIDER, test_probes, NULL, NULL, &jails[n] }, \
 	{ "who " name " is", test_status, NULL, NULL, &jails[n] }
 	const struct CMUnitTest tests[] = {
 		PROBE("smtpd", 0), PROBE("policyd", 1), PROBE("spoold", 2),
