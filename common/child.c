@@ -42,6 +42,7 @@ static struct {
 	const struct child_ops *ops;
 	struct child	 child;
 	struct link	*start;
+	struct event	*log_again;
 	struct neighbour *neighbours;
 	size_t		 count;
 	char		 root[PATH_MAX];
@@ -376,11 +377,24 @@ handle_early(struct early *early, size_t count)
 	free(early);
 }
 
+/* What a full disk does not take now is tried again, busy or not. */
 static void
 write_log(void *unused)
 {
+	static const struct timeval second = { .tv_sec = 1 };
+
 	(void)unused;
 	log_flush();
+	if (log_waiting() && !event_pending(state.log_again, EV_TIMEOUT, NULL))
+		event_add(state.log_again, &second);
+}
+
+static void
+on_log_again(int fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	(void)arg;		/* the end of this turn writes */
 }
 
 static int
@@ -399,6 +413,10 @@ run(void)
 	state.child.root = state.root;
 	state.child.hostname = state.hostname;
 	state.child.base = loop_new();
+	state.log_again = event_new(state.child.base, -1, 0, on_log_again,
+	    NULL);
+	if (state.log_again == NULL)
+		fatalx("no event");
 	loop_add_hook(LOOP_LOGS, write_log, NULL);
 	start_role = role;
 	start_role.self = state.ops->self;

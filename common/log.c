@@ -432,6 +432,18 @@ log_flush(void)
 	}
 }
 
+bool
+log_waiting(void)
+{
+	size_t i;
+
+	for (i = 0; i < state.sink_count; i++)
+		if (state.sinks[i].fd != -1 && (state.sinks[i].used > 0 ||
+		    state.sinks[i].dropped > 0))
+			return true;
+	return false;
+}
+
 /* ---- whole lines ---- */
 
 __attribute__((format(printf, 3, 0))) static void

@@ -81,4 +81,9 @@ void	fatalx(const char *, ...)
  */
 void	log_flush(void);
 
+/*
+ * Does anything wait that could not be written?
+ */
+bool	log_waiting(void);
+
 #endif
