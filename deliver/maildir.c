@@ -158,6 +158,19 @@ find_twin(const struct maildir_item *item)
 	return twin_in_cur(item->folder, item->name);
 }
 
+/* Its name may not be on disk yet: who linked it may have died before. */
+static int
+sync_twin(const struct maildir_item *item)
+{
+	char	 path[WIRE_PATH + 8];
+
+	snprintf(path, sizeof(path), "%s/new", item->folder);
+	if (sync_directory(path) == -1)
+		return -1;
+	snprintf(path, sizeof(path), "%s/cur", item->folder);
+	return sync_directory(path) == -1 && errno != ENOENT ? -1 : 0;
+}
+
 /* ---- the four steps ---- */
 
 static void
@@ -194,10 +207,11 @@ open_tmp(struct maildir_item *item)
 		item->fd = open(item->tmp, flags, 0600);
 		if (item->fd != -1)
 			return 0;
-		if (errno == ENOENT && make_folders(item->folder) == -1)
-			return -1;
+		if (errno == ENOENT) {
+			if (make_folders(item->folder) == -1)
+				return -1;
 		/* Left by a dead process that had our pid. */
-		if (errno == EEXIST && unlink(item->tmp) == -1)
+		} else if (errno != EEXIST || unlink(item->tmp) == -1)
 			return -1;
 	}
 	item->fd = open(item->tmp, flags, 0600);
@@ -211,6 +225,8 @@ item_write(struct maildir_item *item, struct body_stream *stream)
 	int	 twin;
 
 	twin = item->job->request.fresh ? 0 : find_twin(item);
+	if (twin == 1 && sync_twin(item) == -1)
+		twin = -1;
 	if (twin == 1) {
 		item_done(item, true);
 		return;

@@ -117,8 +117,11 @@ feed(struct program *program)
 	if (program->start == program->end) {
 		n = body_read(program->stream, program->buffer,
 		    sizeof(program->buffer));
-		if (n <= 0) {
-			program->body_errno = n == -1 ? errno : 0;
+		if (n == -1) {
+			program->body_errno = errno;
+			return;
+		}
+		if (n == 0) {
 			close_input(program);
 			return;
 		}
@@ -189,7 +192,8 @@ serve(struct program *program, int64_t deadline, bool watch)
 		}
 		fds[ENDED].fd = program->pidfd;
 		fds[OUTPUT].fd = output ? program->output : -1;
-		fds[INPUT].fd = program->input;
+		/* Told to end, it sees no end of a message cut short. */
+		fds[INPUT].fd = watch ? program->input : -1;
 		fds[LINK].fd = watch ? program->worker->link : -1;
 		fds[ENDED].events = fds[OUTPUT].events = POLLIN;
 		fds[INPUT].events = POLLOUT;
@@ -204,6 +208,8 @@ serve(struct program *program, int64_t deadline, bool watch)
 			feed(program);
 		if (fds[ENDED].revents != 0)
 			return true;
+		if (watch && program->body_errno != 0)
+			return false;
 	}
 }
 
@@ -249,8 +255,8 @@ static void
 finish(struct program *program, int64_t limit)
 {
 	if (!serve(program, clock_monotonic() + limit, true)) {
-		program->timed_out = !program->abandoned;
-		close_input(program);
+		program->timed_out = !program->abandoned &&
+		    program->body_errno == 0;
 		kill(-program->pid, SIGTERM);
 		(void)serve(program, clock_monotonic() + GRACE, false);
 	}
@@ -305,7 +311,7 @@ judge(const struct program *program, struct job *job,
 		strlcpy(words, "time limit exceeded", sizeof(words));
 	}
 	job_done(job, mailer->name);
-	if (verdict == JOB_DONE && program->body_errno != 0)
+	if (program->body_errno != 0)
 		job_defer(job, "4.3.0", "reading the message: %s",
 		    strerror(program->body_errno));
 	else if (verdict == JOB_DEFERRED)

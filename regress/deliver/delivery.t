@@ -77,6 +77,9 @@ CONF = '''
 [pipe "slow"]
   exec = /bin/sleep 100
   time-limit = 1
+[pipe "stubborn"]
+  exec = %(scratch)s/stubborn
+  time-limit = 1
 [pipe "owned"]
   exec = /bin/true
   user = pmh5_prog
@@ -96,6 +99,11 @@ def status_of(pid):
     with open('/proc/%s/status' % pid) as file:
         return dict(line.split(':\t', 1) for line in
                     file.read().splitlines() if ':\t' in line)
+
+
+def newest_child(pid):
+    return max(int(child) for child in read(
+        '/proc/%d/task/%d/children' % (pid, pid)).split())
 
 
 def test_maildir(deliver, message):
@@ -149,6 +157,24 @@ def test_maildir(deliver, message):
           (answer.verdict, answer.status), (DEFERRED, '4.3.5'))
     os.chmod(home + '/Maildir', 0o700)
     os.rename(home + '/gone', home + '/Maildir/tmp')
+    shutil.rmtree(home + '/Maildir/tmp')
+    answer = deliver.job(worker, method=LOCAL, address='joe@mx', id=8,
+                         body=message)
+    equal('maildir: one folder that is missing is made',
+          (answer.verdict, answer.text), (DONE, ''))
+
+    pid = str(newest_child(deliver.pid))
+    trace = scratch + '/twin.trace'
+    tracer = subprocess.Popen(['strace', '-f', '-o', trace, '-y', '-e',
+                               'trace=fsync', '-p', pid],
+                              stderr=subprocess.DEVNULL)
+    wait_for(lambda: 'TracerPid:\t0' not in read('/proc/%s/status' % pid))
+    answer = deliver.job(worker, method=LOCAL, address='joe@mx', id=8,
+                         body=message, fresh=0)
+    tracer.terminate()
+    tracer.wait()
+    ok('maildir: the name of a twin is synced before it counts',
+       answer.twin == '1' and 'Maildir/new>' in read(trace), read(trace))
     return worker
 
 
@@ -399,6 +425,17 @@ def test_programs(deliver, message):
        'time limit' in answer.text and time.monotonic() - started < 8,
        answer)
 
+    write(scratch + '/stubborn', '#!/bin/sh\ntrap "" TERM\nsleep 2\n'
+          'cat >%s/prog/stubborn\necho whole >>%s/prog/stubborn\n' %
+          (scratch, scratch), mode=0o755)
+    large = write(scratch + '/large', 'Subject: large\r\n\r\n' +
+                  60000 * 'line\r\n')
+    answer = deliver.job(worker, method=MAILER, file=large,
+                         mailer=number('[pipe] stubborn'), address='list@mx')
+    ok('program: told to end, it sees no end of the message',
+       answer.verdict == DEFERRED and 'time limit' in answer.text and
+       'whole' not in read(scratch + '/prog/stubborn'), answer)
+
     write(scratch + '/words', '#!/bin/sh\nfor w; do echo "[$w]"; done '
           '>%s/prog/words\ncat >>%s/prog/words\n' % (scratch, scratch),
           mode=0o755)
@@ -619,6 +656,22 @@ def test_full_disk(deliver, message):
         subprocess.run(['umount', small])
 
 
+def test_file_limit(standin):
+    """A limit of the size of files, which else is a signal."""
+    large = write(scratch + '/limited', 'Subject: large\r\n\r\n' +
+                  10000 * 'line\r\n')
+    deliver = Deliver(standin, conf('maildir'),
+                      prefix=('prlimit', '--fsize=30000:30000'))
+    worker = deliver.worker('pmh5_ann', MAILBOX)
+    answer = deliver.job(worker, method=LOCAL, address='ann@mx', id=9,
+                         file=large)
+    equal('limit of file size: deferred, nothing left', answer and
+          (answer.verdict, answer.status,
+           files(os.path.expanduser('~pmh5_ann/Maildir/tmp'))),
+          (DEFERRED, '4.2.2', []))
+    deliver.end()
+
+
 def test_lookup(standin, message):
     """A directory that does not answer: 4.3.0, and only for its user."""
     source = write(scratch + '/nss.c', '''
@@ -663,6 +716,7 @@ try:
     deliver.end()
     test_procmail(standin, message)
     test_mbox(standin, message)
+    test_file_limit(standin)
     test_lookup(standin, message)
 finally:
     users.remove()
