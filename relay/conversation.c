@@ -53,6 +53,7 @@ struct conversation {
 	enum state	 state;
 	char		 host[WIRE_NAME];
 	int64_t		 opened;
+	int64_t		 deadline;	/* of what is waited for */
 	unsigned int	 messages;	/* transactions begun */
 	struct reply	 reply;		/* being gathered */
 	struct offer	 offer;
@@ -105,6 +106,7 @@ wait_for(struct conversation *c)
 {
 	struct timeval patience = { .tv_sec = states[c->state].seconds };
 
+	c->deadline = clock_monotonic() + patience.tv_sec * SECOND;
 	event_add(c->readable, &patience);
 	if (c->state == BODY)
 		event_remove_timer(c->readable);
@@ -408,6 +410,9 @@ next_transaction(struct conversation *c)
 	struct transaction *t;
 
 	set_state(c, IDLE);
+	/* What is there already answers nothing that we are about to send. */
+	if (evbuffer_get_length(c->in) > 0)
+		return lost_because(c, "said more than it was asked");
 	if (c->messages >= REUSE_MESSAGES ||
 	    clock_monotonic() - c->opened > REUSE_TIME)
 		return leave(c);
@@ -450,6 +455,8 @@ on_hello(struct conversation *c)
 	}
 	if (c->reply.code / 100 != 2)
 		return lost(c, &soft);
+	if (evbuffer_get_length(c->in) > 0)
+		return lost_because(c, "said more than it was asked");
 	connector_free(c->connector);
 	c->connector = NULL;
 	hop_reached(c->hop);
@@ -575,8 +582,9 @@ on_readable(int fd, short events, void *arg)
 		lost_because(c, "closed the connection");
 	else if (n == -1 && errno != EAGAIN && errno != EINTR)
 		lost_because(c, strerror(errno));
-	else if (n > 0)
-		read_lines(c);
+	else if (n > 0 && read_lines(c) == 0 && c->state != BODY &&
+	    clock_monotonic() >= c->deadline)
+		lost_because(c, "did not answer in time");
 }
 
 static void

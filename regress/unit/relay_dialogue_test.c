@@ -6,7 +6,8 @@
 /*
  * relay against scripted servers.  A script is a list of lines: "<text" is
  * what relay must send, ">text" what the server says, "!" closes the
- * connection, "+" accepts the next one.
+ * connection, "+" accepts the next one, "~" says a digit a second until
+ * relay has enough of it.
  */
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -85,6 +86,18 @@ expect_line(FILE *in, const char *wanted)
 	}
 }
 
+/* Answer without end; -1 if relay bears it. */
+static int
+trickle(int fd)
+{
+	int i;
+
+	for (i = 0; i < 16; i++, sleep(1))
+		if (send(fd, "2", 1, MSG_NOSIGNAL) == -1)
+			return 0;
+	return -1;
+}
+
 static void
 serve(const char *const *script)
 {
@@ -103,6 +116,10 @@ serve(const char *const *script)
 			break;
 		case '>':
 			dprintf(fd, "%s\r\n", *script + 1);
+			break;
+		case '~':
+			if (trickle(fd) == -1)
+				_exit(1);
 			break;
 		default:
 			fclose(in);
@@ -430,6 +447,52 @@ survives_what_is_no_smtp(void **state)
 	expect(0, RELAY_DEFERRED, "4.4.2", "sent what is no reply");
 }
 
+static void
+hears_no_answer_before_it_asks(void **state)
+{
+	static const char *const greeting[] = { "+", ">220 hi",
+	    "<EHLO me.test", ">250 srv\r\n250 Ok", NULL };
+	static const char *const dot[] = { "+", ">220 hi", "<EHLO me.test",
+	    ">250 srv", "<MAIL FROM:<a@b>", ">250 Ok", "<RCPT TO:<r0@y>",
+	    ">250 Ok", "<DATA", ">354 Go", "<x", "<.",
+	    ">250 2.0.0 One\r\n250 Ok", "+", ">220 hi", "<EHLO me.test",
+	    ">250 srv", "<MAIL FROM:<a@b>", ">250 Ok", "<RCPT TO:<r1@y>",
+	    ">250 Ok", "<DATA", ">354 Go", "<x", "<.", ">250 2.0.0 Two",
+	    NULL };
+
+	(void)state;
+	start_server(greeting);
+	submit("relay(127.0.0.1:", 0, 1, "x");
+	run();
+	end_server();
+	expect(0, RELAY_DEFERRED, "4.4.2", "said more than it was asked");
+	start_server(dot);
+	submit("relay(127.0.0.1:", 0, 1, "x");
+	run();
+	expect(0, RELAY_DONE, "2.0.0", "One");
+	submit("relay(127.0.0.1:", 1, 1, "x");
+	run();
+	end_server();
+	expect(1, RELAY_DONE, "2.0.0", "Two");
+}
+
+static void
+waits_for_a_whole_reply_only_so_long(void **state)
+{
+	static const char *const script[] = { "+", ">220 hi", "<EHLO me.test",
+	    ">250 srv", "<MAIL FROM:<a@b>", ">250 Ok", "<RCPT TO:<r0@y>",
+	    ">250 Ok", "<DATA", ">354 Go", "<x", "<.", ">250 2.0.0 One",
+	    "<QUIT", "~", NULL };
+
+	(void)state;
+	start_server(script);
+	submit("relay(127.0.0.1:", 0, 1, "x");
+	run();
+	expect(0, RELAY_DONE, "2.0.0", "One");
+	hop_end();
+	end_server();
+}
+
 static int
 setup(void **state)
 {
@@ -460,7 +523,9 @@ main(void)
 		cmocka_unit_test(softens_a_greeting),
 		cmocka_unit_test(keeps_to_the_size_limit),
 		cmocka_unit_test(speaks_lmtp),
-		cmocka_unit_test(survives_what_is_no_smtp)
+		cmocka_unit_test(survives_what_is_no_smtp),
+		cmocka_unit_test(hears_no_answer_before_it_asks),
+		cmocka_unit_test(waits_for_a_whole_reply_only_so_long)
 	};
 
 	alarm(60);
