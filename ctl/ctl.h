@@ -135,8 +135,7 @@ struct envelope {
 	size_t	 count;
 	const char *notify;
 	const char *ret;
-	const char *envid;
-	bool	 envid_is_xtext;	/* encoded already */
+	const char *envid;		/* as xtext */
 	bool	 eight_bit;
 };
 

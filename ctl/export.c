@@ -148,6 +148,8 @@ export_messages(const struct place *place, char **words)
 		    ".");
 	else if (words[1] == NULL && queueid_parse(words[0], &id) == 0) {
 		worst = export_stream(&control, id, stdout);
+		if (worst == EX_OK && fflush(stdout) == EOF)
+			worst = EX_IOERR;
 		if (worst != EX_OK)
 			warnx("%s: not exported", words[0]);
 	} else {

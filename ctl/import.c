@@ -128,7 +128,6 @@ take_envid(struct import *import, const struct header_field *field)
 {
 	header_unfold(field, import->envid, sizeof(import->envid));
 	import->envelope.envid = import->envid;
-	import->envelope.envid_is_xtext = true;
 }
 
 static void

@@ -2,6 +2,7 @@
  * sendmail: what local programs call to send mail.
  */
 
+#include <ctype.h>
 #include <err.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -43,6 +44,27 @@ take_sender(struct envelope *envelope, const struct options *options,
 	}
 }
 
+/* Encode as xtext, RFC 3461 section 4; "" if it grows too long. */
+static void
+print_xtext(const char *value, char *text, size_t size)
+{
+	size_t	used = 0;
+
+	for (; *value != '\0'; value++) {
+		if (used + 4 > size) {
+			used = 0;
+			break;
+		}
+		if (isgraph((unsigned char)*value) && *value != '+' &&
+		    *value != '=')
+			text[used++] = *value;
+		else
+			used += snprintf(text + used, 4, "+%02X",
+			    (unsigned char)*value);
+	}
+	text[used] = '\0';
+}
+
 /* Make the header one that may leave. */
 static void
 prepare_header(struct message *message, const struct options *options,
@@ -66,6 +88,7 @@ sendmail_deliver(const struct place *place, const struct options *options,
 	struct identity	identity;
 	struct envelope	envelope;
 	struct message	message;
+	char		envid[101];	/* RFC 3461, 4.4 */
 	int		code = EX_OK;
 
 	memset(&envelope, 0, sizeof(envelope));
@@ -96,7 +119,9 @@ sendmail_deliver(const struct place *place, const struct options *options,
 	}
 	envelope.notify = options->notify;
 	envelope.ret = options->ret;
-	envelope.envid = options->envid;
+	print_xtext(options->envid != NULL ? options->envid : "", envid,
+	    sizeof(envid));
+	envelope.envid = envid[0] != '\0' ? envid : NULL;
 	envelope.eight_bit = message.eight_bit;
 	prepare_header(&message, options, &envelope, &identity);
 	if (message.failed) {

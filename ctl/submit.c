@@ -3,7 +3,6 @@
  * server's limit allows.
  */
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,33 +29,11 @@ set_replies(struct envelope *envelope, size_t first, const struct reply *reply)
 			set_reply(&envelope->recipients[i], reply);
 }
 
-/* Encode as xtext, RFC 3461 section 4; "" if it grows too long. */
-static void
-print_xtext(const char *value, char *text, size_t size)
-{
-	size_t	used = 0;
-
-	for (; *value != '\0'; value++) {
-		if (used + 4 > size) {
-			used = 0;
-			break;
-		}
-		if (isgraph((unsigned char)*value) && *value != '+' &&
-		    *value != '=')
-			text[used++] = *value;
-		else
-			used += snprintf(text + used, 4, "+%02X",
-			    (unsigned char)*value);
-	}
-	text[used] = '\0';
-}
-
 static void
 send_mail(struct smtp *smtp, const struct message *message,
     const struct envelope *envelope)
 {
 	char	size[40] = "", body[20] = "", ret[20] = "", envid[128] = "";
-	char	xtext[101];
 
 	if (smtp->size)
 		snprintf(size, sizeof(size), " SIZE=%llu",
@@ -65,14 +42,8 @@ send_mail(struct smtp *smtp, const struct message *message,
 		snprintf(body, sizeof(body), " BODY=8BITMIME");
 	if (smtp->dsn && envelope->ret != NULL)
 		snprintf(ret, sizeof(ret), " RET=%s", envelope->ret);
-	if (smtp->dsn && envelope->envid != NULL) {
-		if (envelope->envid_is_xtext)
-			snprintf(xtext, sizeof(xtext), "%s", envelope->envid);
-		else
-			print_xtext(envelope->envid, xtext, sizeof(xtext));
-		if (xtext[0] != '\0')
-			snprintf(envid, sizeof(envid), " ENVID=%s", xtext);
-	}
+	if (smtp->dsn && envelope->envid != NULL)
+		snprintf(envid, sizeof(envid), " ENVID=%s", envelope->envid);
 	smtp_send(smtp, "MAIL FROM:<%s>%s%s%s%s", envelope->sender, size,
 	    body, ret, envid);
 }
@@ -165,8 +136,10 @@ send_message(struct smtp *smtp, const struct message *message,
 		}
 		smtp_write(smtp, ".\r\n", 3);
 		smtp_reply(smtp, &reply, WAIT);
-	}
-	if (reply.code == 0)
+	} else if (reply.code / 100 < 4)
+		smtp->lost = true;
+	/* What was not sent whole was not taken, whatever it says. */
+	if (reply.code == 0 || (smtp->lost && reply.code / 100 < 4))
 		return -1;
 	for (size_t i = first; i < next; i++)
 		if (envelope->recipients[i].code / 100 == 2)

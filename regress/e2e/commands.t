@@ -126,6 +126,8 @@ ok "sendmail -q of a message" sendmail -qI"$id"
 
 like "export" "$(postctl export "$id")" '^Subject: of root'
 mkdir "$SCRATCH/exported"
+postctl export "$id" >/dev/full 2>"$SCRATCH/stderr"
+is "export where it does not fit: exit code" $? 74
 like "export all" "$(postctl export all "$SCRATCH/exported")" \
     '^4 messages exported'
 is "a file each" "$(ls "$SCRATCH/exported" | wc -l)" 4

@@ -99,6 +99,9 @@ is "kept" "$(files "$drop")" 1
 mail 'x\n' -f vanish@x a
 is "the connection ends at the dot: exit code" $status 0
 is "kept" "$(files "$drop")" 1
+mail 'x\n' -f eager@x a
+is "DATA is answered as if it had been sent: exit code" $status 0
+is "kept" "$(files "$drop")" 1
 mail 'x\n' -f huge@x a
 is "too big: exit code" $status 69
 mail ''
@@ -124,6 +127,8 @@ is "kept" "$(files "$drop")" 1
 is "for its owner alone" "$(stat -c %a "$drop"/*)" 600
 is "with the envelope, and dots as they were" \
     "$(grep -c -e '^T root' -e '^\.' "$drop"/*)" 2
+mail 'x\n' -V 'a=b c' a
+is "an ENVID is kept as xtext" "$(grep '^V' "$drop"/*)" 'V a+3Db+20c'
 mail 'EHLO x\r\n' -bs
 is "-bs while nobody answers: exit code" $status 75
 mkdir "$SCRATCH/elsewhere"

@@ -6,8 +6,9 @@
 # without the final dot.  Recipients are judged by their local part: nobody,
 # relaying, syntax and later are refused, each in its way.  A message whose
 # sender begins with "full" is refused at MAIL, one that begins with "huge"
-# after its data, and with "vanish" the connection closes at the final dot.
-# More than LIMIT recipients are 452 4.5.3.
+# after its data; the DATA of one with "eager" is answered with 250, and with
+# "vanish" the connection closes at the final dot.  More than LIMIT recipients
+# are 452 4.5.3.
 
 import os
 import socketserver
@@ -47,6 +48,8 @@ class Session(socketserver.StreamRequestHandler):
         global count
         if len(self.envelope) < 2:
             return b"554 5.5.1 no recipients"
+        if self.envelope[0].startswith(b"MAIL FROM:<eager"):
+            return b"250 2.0.0 taken, whatever it is"
         self.say(b"354 go on")
         lines = []
         while (text := self.rfile.readline()) != b".\r\n":
