@@ -162,7 +162,8 @@ drain(struct program *program)
 	struct pollfd	 poller = { .fd = program->output, .events = POLLIN };
 	int		 turn;
 
-	for (turn = 0; turn < 64 && poll(&poller, 1, 0) == 1; turn++)
+	for (turn = 0; turn < DRAIN_TURNS &&
+	    poll(&poller, 1, 0) == 1; turn++)
 		if (!listen_to(program))
 			break;
 }
