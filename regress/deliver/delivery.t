@@ -66,7 +66,7 @@ CONF = '''
   spool-directory = %(scratch)s/spool
   run-directory = %(scratch)s/run
   local-mailer = %(mailer)s
-  program-user = pmh5_prog
+  program-user = pmtu_prog
 [pipe "procmail"]
   exec = /usr/bin/procmail "-t" "-a" "${EXTENSION}"
 [pipe "sample"]
@@ -82,7 +82,7 @@ CONF = '''
   time-limit = 1
 [pipe "owned"]
   exec = /bin/true
-  user = pmh5_prog
+  user = pmtu_prog
 [route]
   archive@mx.deliver.test   maildir(~/archive)
   file@mx.deliver.test      mbox(%(scratch)s/prog/mbox)
@@ -107,8 +107,8 @@ def newest_child(pid):
 
 
 def test_maildir(deliver, message):
-    home = os.path.expanduser('~pmh5_joe')
-    worker = deliver.worker('pmh5_joe', MAILBOX)
+    home = os.path.expanduser('~pmtu_joe')
+    worker = deliver.worker('pmtu_joe', MAILBOX)
     answer = deliver.job(worker, method=LOCAL, address='joe@mx', body=message)
     equal('maildir: delivered', (answer.verdict, answer.status, answer.place),
           (DONE, '2.0.0', home + '/Maildir'))
@@ -122,7 +122,7 @@ def test_maildir(deliver, message):
     state = os.stat(new)
     equal('maildir: folders are the user\'s alone',
           (state.st_uid, stat.S_IMODE(state.st_mode)),
-          (pwd.getpwnam('pmh5_joe').pw_uid, 0o700))
+          (pwd.getpwnam('pmtu_joe').pw_uid, 0o700))
     equal('maildir: the file is too',
           stat.S_IMODE(os.stat(new + files(new)[0]).st_mode), 0o600)
     equal('maildir: nothing in tmp', files(home + '/Maildir/tmp'), [])
@@ -179,9 +179,9 @@ def test_maildir(deliver, message):
 
 
 def test_jail(deliver, worker):
-    deliver.say('worker', '99', MAILBOX, 'pmh5_ann')
+    deliver.say('worker', '99', MAILBOX, 'pmtu_ann')
     deliver.expect('worker', '99')
-    uid = str(pwd.getpwnam('pmh5_ann').pw_uid)
+    uid = str(pwd.getpwnam('pmtu_ann').pw_uid)
     pids = subprocess.run(['pgrep', '-P', str(deliver.pid), '-u', uid],
                           capture_output=True, text=True)
     ok('jail: the worker is the user', wait_for(lambda: subprocess.run(
@@ -211,7 +211,7 @@ def test_refusals(deliver, joe, message):
                          body=message)
     equal('refused: nothing is done as root',
           (answer.verdict, answer.status), (DEFERRED, '4.3.5'))
-    worker = deliver.worker('pmh5_nobody_has_this', MAILBOX)
+    worker = deliver.worker('pmtu_nobody_has_this', MAILBOX)
     answer = deliver.job(worker, method=LOCAL, address='x@mx', body=message)
     equal('refused: an account that is gone',
           (answer.verdict, answer.status), (DEFERRED, '4.3.5'))
@@ -239,31 +239,31 @@ def test_refusals(deliver, joe, message):
     answer = deliver.job(joe, method=LOCAL, address='joe@mx', body=looping)
     equal('refused: a loop', (answer.verdict, answer.status),
           (FAILED, '5.4.6'))
-    worker = deliver.worker('pmh5_ann', MAILBOX)
+    worker = deliver.worker('pmtu_ann', MAILBOX)
     deliver.ask(worker, method=LOCAL, address='x@mx', body=message, file='/etc/passwd')
     ok('refused: a JOB that is not as it says ends the worker',
        deliver.expect('closed', worker) is not None)
-    worker = deliver.worker('pmh5_ann', MAILBOX)
+    worker = deliver.worker('pmtu_ann', MAILBOX)
     deliver.say('raw', worker)
     ok('refused: what is no frame ends the worker',
        deliver.expect('closed', worker) is not None)
 
 
 def test_forward(deliver, message):
-    home = os.path.expanduser('~pmh5_bob')
+    home = os.path.expanduser('~pmtu_bob')
     forward = home + '/.forward'
-    mailbox = deliver.worker('pmh5_bob', MAILBOX)
-    program = deliver.worker('pmh5_bob', PROGRAM)
+    mailbox = deliver.worker('pmtu_bob', MAILBOX)
+    program = deliver.worker('pmtu_bob', PROGRAM)
     line = '|"cat >out; env >environment; cat /proc/self/status >status; ' \
         'umask >mask; ls -l /proc/self/fd >fds; ps -o sid= -p $$ >sid; ' \
         'echo $$ >pid"'
-    write(forward, '# comment\njane@example.org, \\pmh5_bob,\n' + line +
-          '\n' + home + '/file\n', 'pmh5_bob', 0o644)
+    write(forward, '# comment\njane@example.org, \\pmtu_bob,\n' + line +
+          '\n' + home + '/file\n', 'pmtu_bob', 0o644)
     answer = deliver.job(mailbox, method=LOCAL, address='bob+ext@mx',
                          body=message)
     command = line.replace('"', '')
     equal('forward: expanded', (answer.verdict, answer.targets), (EXPANDED, [
-        '1:jane@example.org', '3:\\pmh5_bob', '3:' + command,
+        '1:jane@example.org', '3:\\pmtu_bob', '3:' + command,
         '3:' + home + '/file']))
     equal('forward: nothing was delivered',
           os.path.exists(home + '/Maildir'), False)
@@ -285,9 +285,9 @@ def test_forward(deliver, message):
     for name in ('PWD', 'SHLVL', '_', 'OLDPWD'):
         environment.pop(name, None)
     equal('forward: its whole environment', environment, {
-        'PATH': '/usr/local/bin:/usr/bin:/bin', 'USER': 'pmh5_bob',
-        'LOGNAME': 'pmh5_bob', 'HOME': home,
-        'SHELL': pwd.getpwnam('pmh5_bob').pw_shell,
+        'PATH': '/usr/local/bin:/usr/bin:/bin', 'USER': 'pmtu_bob',
+        'LOGNAME': 'pmtu_bob', 'HOME': home,
+        'SHELL': pwd.getpwnam('pmtu_bob').pw_shell,
         'SENDER': 'sender@example.org', 'RECIPIENT': 'bob+ext@mx',
         'ORIGINAL_RECIPIENT': 'alias@mx', 'EXTENSION': 'ext',
         'DOMAIN': 'mx'})
@@ -309,34 +309,34 @@ def test_forward(deliver, message):
     ok('forward: a file is an mbox', answer.verdict == DONE and
        '\n>From the start\n>>From quoted\nlast\n\n' in read(home + '/file'),
        answer)
-    answer = deliver.job(mailbox, method=FORWARD, text='\\pmh5_bob',
+    answer = deliver.job(mailbox, method=FORWARD, text='\\pmtu_bob',
                          address='bob@mx', body=message)
     equal('forward: \\user is the mailbox', (answer.verdict,
           len(files(home + '/Maildir/new'))), (DONE, 1))
 
-    write(forward, 'jane@example.org\n', 'pmh5_bob')
+    write(forward, 'jane@example.org\n', 'pmtu_bob')
     answer = deliver.job(program, method=FORWARD, text=command,
                          address='bob@mx', body=message)
     equal('forward: a line that is gone is not executed',
           (answer.verdict, answer.targets), (EXPANDED,
                                              ['1:jane@example.org']))
-    write(forward, 'pmh5_bob\n', 'pmh5_bob')
+    write(forward, 'pmtu_bob\n', 'pmtu_bob')
     answer = deliver.job(mailbox, method=LOCAL, row=2, address='bob@mx',
                          body=message)
     equal('forward: oneself alone is the mailbox', answer.verdict, DONE)
-    write(forward, '/dev/null\n', 'pmh5_bob')
+    write(forward, '/dev/null\n', 'pmtu_bob')
     answer = deliver.job(mailbox, method=FORWARD, text='/dev/null',
                          address='bob@mx', body=message)
     equal('forward: /dev/null', answer.verdict, DONE)
 
     write(home + '/list', 'a@b, c@d\n:include:' + home + '/more\n',
-          'pmh5_bob')
-    write(home + '/more', 'e@f\n', 'pmh5_bob')
-    write(forward, ':include:%s/list\n' % home, 'pmh5_bob')
+          'pmtu_bob')
+    write(home + '/more', 'e@f\n', 'pmtu_bob')
+    write(forward, ':include:%s/list\n' % home, 'pmtu_bob')
     answer = deliver.job(mailbox, method=LOCAL, address='bob@mx',
                          body=message)
     equal('forward: includes', answer.targets, ['1:a@b', '1:c@d', '1:e@f'])
-    write(home + '/more', ':include:%s/more\n' % home, 'pmh5_bob')
+    write(home + '/more', ':include:%s/more\n' % home, 'pmtu_bob')
     answer = deliver.job(mailbox, method=LOCAL, address='bob@mx',
                          body=message)
     equal('forward: an include of itself defers',
@@ -347,44 +347,44 @@ def test_forward(deliver, message):
                           body=message)
         equal('forward: ' + what, (got.verdict, got.status),
               (DEFERRED, '4.3.5'))
-    write(forward, 'x@y\n', 'pmh5_bob', 0o646)
+    write(forward, 'x@y\n', 'pmtu_bob', 0o646)
     unsafe('writable by everybody')
-    write(forward, 'x@y\n', 'pmh5_ann', 0o644)
+    write(forward, 'x@y\n', 'pmtu_ann', 0o644)
     unsafe('of another user')
-    write(forward, 'x@y\n', 'pmh5_bob', 0o664)
+    write(forward, 'x@y\n', 'pmtu_bob', 0o664)
     answer = deliver.job(mailbox, method=LOCAL, address='bob@mx',
                          body=message)
     equal('forward: writable by a group of one', answer.verdict, EXPANDED)
     os.chown(forward, -1, 100)
     unsafe('writable by another group')
-    write(forward, 'x@y\n', 'pmh5_bob', 0o000)
+    write(forward, 'x@y\n', 'pmtu_bob', 0o000)
     unsafe('unreadable')
     os.unlink(forward)
     os.mkfifo(forward)
-    os.chown(forward, pwd.getpwnam('pmh5_bob').pw_uid, 0)
+    os.chown(forward, pwd.getpwnam('pmtu_bob').pw_uid, 0)
     unsafe('a fifo')
     os.unlink(forward)
-    write(forward, ', '.join('u%d@x' % n for n in range(1001)), 'pmh5_bob')
+    write(forward, ', '.join('u%d@x' % n for n in range(1001)), 'pmtu_bob')
     unsafe('more than 1000 addresses')
-    write(forward, ', '.join('u%d@x' % n for n in range(1000)), 'pmh5_bob')
+    write(forward, ', '.join('u%d@x' % n for n in range(1000)), 'pmtu_bob')
     answer = deliver.job(mailbox, method=LOCAL, address='bob@mx',
                          body=message)
     equal('forward: 1000 addresses', (answer.verdict, len(answer.targets)),
           (EXPANDED, 1000))
-    write(forward, 'x@y\n#' + 'x' * 65536, 'pmh5_bob')
+    write(forward, 'x@y\n#' + 'x' * 65536, 'pmtu_bob')
     unsafe('more than 64 KiB')
     os.unlink(forward)
     os.rename(home, home + '.away')
-    worker = deliver.worker('pmh5_bob', PROGRAM)
+    worker = deliver.worker('pmtu_bob', PROGRAM)
     answer = deliver.job(worker, method=LOCAL, address='bob@mx', body=message)
     equal('forward: no home defers', answer.verdict, DEFERRED)
     os.rename(home + '.away', home)
 
 
 def test_programs(deliver, message):
-    prog = os.path.expanduser('~pmh5_prog')
-    worker = deliver.worker('pmh5_prog', PROGRAM)
-    record = pwd.getpwnam('pmh5_prog')
+    prog = os.path.expanduser('~pmtu_prog')
+    worker = deliver.worker('pmtu_prog', PROGRAM)
+    record = pwd.getpwnam('pmtu_prog')
     os.mkdir(scratch + '/prog')
     os.chown(scratch + '/prog', record.pw_uid, record.pw_gid)
 
@@ -445,7 +445,7 @@ def test_programs(deliver, message):
                          body=message)
     ok('[pipe]: its words', answer.verdict == DONE and
        read(scratch + '/prog/words').startswith(
-        '[MAILER-DAEMON]\n[a@mx]\n[b@mx]\n[xe]\n[pmh5_prog]\n'
+        '[MAILER-DAEMON]\n[a@mx]\n[b@mx]\n[xe]\n[pmtu_prog]\n'
         'Return-Path: <>\n'), read(scratch + '/prog/words'))
     answer = deliver.job(worker, method=MAILER, mailer=words, sender='-x@y',
                          address='a@mx', body=message)
@@ -476,7 +476,7 @@ def test_programs(deliver, message):
     equal('program: its worker ends too', ended, ['ended', worker, '0'])
 
     os.unlink(scratch + '/prog/on')
-    worker = deliver.worker('pmh5_prog', PROGRAM)
+    worker = deliver.worker('pmtu_prog', PROGRAM)
     deliver.ask(worker, method=TEXT, address='list@mx', body=message,
                 text='|echo x >%s/prog/on; setsid sleep 4245 & sleep 4245'
                 % scratch)
@@ -489,11 +489,11 @@ def test_programs(deliver, message):
 
 def test_procmail(standin, message):
     deliver = Deliver(standin, conf('procmail'))
-    worker = deliver.worker('pmh5_ann', PROGRAM)
+    worker = deliver.worker('pmtu_ann', PROGRAM)
     answer = deliver.job(worker, method=LOCAL, address='ann@mx',
                          extension='', body=message)
     equal('procmail: -t -a', answer.verdict, DONE)
-    path = '/var/mail/pmh5_ann'
+    path = '/var/mail/pmtu_ann'
     ok('procmail: its mailbox, with our From_ line', os.path.exists(path) and
        read(path).startswith('From sender@example.org Tue Nov 14'),
        answer)
@@ -502,14 +502,14 @@ def test_procmail(standin, message):
         equal('procmail: 0660 user:mail', (stat.S_IMODE(state.st_mode),
               state.st_gid), (0o660, os.stat('/var/mail').st_gid))
         os.unlink(path)
-    mailbox = deliver.worker('pmh5_ann', MAILBOX)
+    mailbox = deliver.worker('pmtu_ann', MAILBOX)
     answer = deliver.job(mailbox, method=LOCAL, address='ann@mx',
                          body=message)
     equal('procmail: wants a program worker', answer.verdict, NEEDS_PROGRAM)
     deliver.say('conf', conf('sample'))
     ok('reload: idle workers end', deliver.expect('ended', worker)
        is not None)
-    worker = deliver.worker('pmh5_ann', PROGRAM)
+    worker = deliver.worker('pmtu_ann', PROGRAM)
     answer = deliver.job(worker, method=LOCAL, address='ann@mx',
                          body=message)
     ok('procmail: the sample\'s -f -d', answer.verdict == DONE and
@@ -521,13 +521,13 @@ def test_procmail(standin, message):
 
 def test_mbox(standin, message):
     deliver = Deliver(standin, conf('mbox'))
-    path = '/var/mail/pmh5_joe'
-    record = pwd.getpwnam('pmh5_joe')
-    mailbox = deliver.worker('pmh5_joe', MAILBOX)
+    path = '/var/mail/pmtu_joe'
+    record = pwd.getpwnam('pmtu_joe')
+    mailbox = deliver.worker('pmtu_joe', MAILBOX)
     answer = deliver.job(mailbox, method=LOCAL, address='joe@mx',
                          body=message)
     equal('mbox: wants an mbox worker', answer.verdict, NEEDS_MBOX)
-    worker = deliver.worker('pmh5_joe', MBOX)
+    worker = deliver.worker('pmtu_joe', MBOX)
 
     def spool(**keys):
         return deliver.job(worker, method=SPOOL, address='joe@mx',
@@ -606,11 +606,11 @@ def test_mbox(standin, message):
 
     old = status_of(deliver.pid)['Threads']
     deliver.say('relink')
-    deliver.say('worker', '50', MBOX, 'pmh5_joe')
+    deliver.say('worker', '50', MBOX, 'pmtu_joe')
     first = deliver.expect('worker', '50')
     wait_for(lambda: subprocess.run(['pgrep', '-P', str(deliver.pid)],
                                     capture_output=True).returncode == 1)
-    deliver.say('worker', '51', MBOX, 'pmh5_joe')
+    deliver.say('worker', '51', MBOX, 'pmtu_joe')
     equal('relink: busy until the old workers are gone, then not',
           (first[2], deliver.expect('worker', '51')[2], old),
           ('3', '1', '1'))
@@ -619,9 +619,9 @@ def test_mbox(standin, message):
 
 
 def test_full_disk(deliver, message):
-    home = os.path.expanduser('~pmh5_bob')
+    home = os.path.expanduser('~pmtu_bob')
     small = home + '/small'
-    record = pwd.getpwnam('pmh5_bob')
+    record = pwd.getpwnam('pmtu_bob')
     os.mkdir(small)
     if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64k,uid=%d,gid=%d'
                        % (record.pw_uid, record.pw_gid), 'tmpfs', small],
@@ -633,8 +633,8 @@ def test_full_disk(deliver, message):
                     'x' * 70 + '\r\n' * 1 + ('y' * 70 + '\r\n') * 1500,
                     mode=0o644)
         write(home + '/.forward', small + '/mbox, ' + small + '/Maildir/\n',
-              'pmh5_bob')
-        worker = deliver.worker('pmh5_bob', MAILBOX)
+              'pmtu_bob')
+        worker = deliver.worker('pmtu_bob', MAILBOX)
         for name in ('mbox', 'Maildir/'):
             answer = deliver.job(worker, method=FORWARD, address='bob@mx',
                                  text=small + '/' + name, body=message)
@@ -662,12 +662,12 @@ def test_file_limit(standin):
                   10000 * 'line\r\n')
     deliver = Deliver(standin, conf('maildir'),
                       prefix=('prlimit', '--fsize=30000:30000'))
-    worker = deliver.worker('pmh5_ann', MAILBOX)
+    worker = deliver.worker('pmtu_ann', MAILBOX)
     answer = deliver.job(worker, method=LOCAL, address='ann@mx', id=9,
                          file=large)
     equal('limit of file size: deferred, nothing left', answer and
           (answer.verdict, answer.status,
-           files(os.path.expanduser('~pmh5_ann/Maildir/tmp'))),
+           files(os.path.expanduser('~pmtu_ann/Maildir/tmp'))),
           (DEFERRED, '4.2.2', []))
     deliver.end()
 
@@ -693,7 +693,7 @@ enum nss_status _nss_pmfail_getpwnam_r(const char *n, struct passwd *p,
         'unshare', '-m', 'sh', '-c', 'mount --bind %s/nsswitch.conf '
         '/etc/nsswitch.conf && exec "$@"' % scratch, 'sh'),
         environment=dict(os.environ, LD_LIBRARY_PATH=scratch))
-    worker = deliver.worker('pmh5_joe', MAILBOX)
+    worker = deliver.worker('pmtu_joe', MAILBOX)
     answer = deliver.job(worker, method=LOCAL, address='joe@mx', body=message)
     equal('lookup: a failing directory defers',
           (answer.verdict, answer.status), (DEFERRED, '4.3.0'))
@@ -701,7 +701,7 @@ enum nss_status _nss_pmfail_getpwnam_r(const char *n, struct passwd *p,
 
 
 try:
-    for name in ('pmh5_joe', 'pmh5_bob', 'pmh5_ann', 'pmh5_prog'):
+    for name in ('pmtu_joe', 'pmtu_bob', 'pmtu_ann', 'pmtu_prog'):
         users.add(name)
     message = write(scratch + '/message', MESSAGE, mode=0o644)
     os.environ['TZ'] = 'UTC'

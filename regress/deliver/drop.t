@@ -117,8 +117,8 @@ def envelope(*recipients, sender='joe@x'):
 
 
 try:
-    users.add('pmh5_joe')
-    joe = pwd.getpwnam('pmh5_joe').pw_uid
+    users.add('pmtu_joe')
+    joe = pwd.getpwnam('pmtu_joe').pw_uid
     os.mkdir(scratch + '/run', 0o755)
     os.mkdir(drop)
     os.chmod(drop, 0o1733)
@@ -129,7 +129,7 @@ try:
     message = 'Subject: x\r\n\r\n.dot\r\n..\r\nend\r\n'
     standin = standin_program(scratch)
 
-    put('1', envelope('a@y') + message, 'pmh5_joe')
+    put('1', envelope('a@y') + message, 'pmtu_joe')
     deliver = Deliver(standin, conf)
     time.sleep(1)
     equal('nobody answers: the file stays', os.listdir(drop), ['1'])
@@ -149,13 +149,13 @@ try:
     deliver.end()
 
     submission.messages.clear()
-    put('1', envelope('later@y', 'b@y') + message, 'pmh5_joe')
-    put('2', envelope('a@y', 'b@y', 'c@y', 'later@y') + message, 'pmh5_joe')
-    put('3', envelope('refused@y', 'b@y') + message, 'pmh5_joe')
-    put('4', envelope('refused@y', sender='') + message, 'pmh5_joe')
-    put('5', 'T a@y\n\nno sender\n', 'pmh5_joe')
-    put('6', envelope('a@y\x01') + message, 'pmh5_joe')
-    put('7', envelope('linked@y') + message, 'pmh5_joe')
+    put('1', envelope('later@y', 'b@y') + message, 'pmtu_joe')
+    put('2', envelope('a@y', 'b@y', 'c@y', 'later@y') + message, 'pmtu_joe')
+    put('3', envelope('refused@y', 'b@y') + message, 'pmtu_joe')
+    put('4', envelope('refused@y', sender='') + message, 'pmtu_joe')
+    put('5', 'T a@y\n\nno sender\n', 'pmtu_joe')
+    put('6', envelope('a@y\x01') + message, 'pmtu_joe')
+    put('7', envelope('linked@y') + message, 'pmtu_joe')
     os.link(drop + '/7', scratch + '/link')
     os.mkfifo(drop + '/8')
     os.symlink('/etc/passwd', drop + '/9')

@@ -16,8 +16,8 @@ users = Users()
 prefix = ()
 try:
     if os.getuid() == 0:
-        home = users.add('pmh5_joe')
-        name = 'pmh5_joe'
+        home = users.add('pmtu_joe')
+        name = 'pmtu_joe'
         prefix = ('setpriv', '--reuid', name, '--regid', name,
                   '--clear-groups')
         program = scratch + '/deliver'

@@ -144,7 +144,7 @@ class Users:
         self.names = []
 
     def add(self, name, *options):
-        subprocess.run(['userdel', '-r', name], stderr=subprocess.DEVNULL)
+        subprocess.run(['userdel', '-r', '-f', name], stderr=subprocess.DEVNULL)
         subprocess.run(['useradd', '-m', *options, name], check=True,
                        stderr=subprocess.DEVNULL)
         self.names.append(name)

@@ -4,9 +4,9 @@
 # timeout: 120
 . "$(dirname "$0")/suite.sh"
 need_root
-suite_user pma2_dsn
-box=$SCRATCH/home/pma2_dsn/Maildir
-me=pma2_dsn@here.test
+suite_user pmtu_dsn
+box=$SCRATCH/home/pmtu_dsn/Maildir
+me=pmtu_dsn@here.test
 dead=$(suite_port)
 cat >"$SCRATCH/aliases" <<'END'
 fail: "|echo this program fails; exit 65"
@@ -29,7 +29,7 @@ transact() {
 	port, mail, rcpt, to = sys.argv[1:]
 	smtp = smtplib.SMTP("127.0.0.1", int(port))
 	smtp.ehlo("client.test")
-	assert smtp.docmd("MAIL FROM:<pma2_dsn@here.test> " + mail)[0] == 250
+	assert smtp.docmd("MAIL FROM:<pmtu_dsn@here.test> " + mail)[0] == 250
 	assert smtp.docmd("RCPT TO:<%s> %s" % (to, rcpt))[0] == 250
 	assert smtp.data(b"Subject: original\r\n\r\nthe body\r\n")[0] == 250
 	smtp.quit()

@@ -6,8 +6,8 @@
 need_root
 need python3 swaks
 FORGE=$TOP/regress/e2e/forge
-suite_user pma3_victim
-suite_user pma3_other
+suite_user pmtu_victim
+suite_user pmtu_other
 touch="$SCRATCH/touch"
 cat >"$touch" <<'END'
 #!/bin/sh
@@ -20,11 +20,11 @@ suite_conf <<END
   local-mailer = maildir
 [pipe "others"]
   exec = $touch others
-  user = pma3_other
+  user = pmtu_other
 [smtpd "mx"]
   listen-port = 127.0.0.1:$PORT
 [route]
-  @here.test  pma3_victim
+  @here.test  pmtu_victim
 END
 suite_start
 postctl pause >/dev/null
@@ -38,17 +38,17 @@ is "the messages are there" "$(queue_count)" 12
 # 4 relay 5 list 6 superseded; workers 1 mailbox 2 mbox 3 program.
 "$FORGE" route "$(suite_pids policyd)" "$(suite_pids spoold)" 12 \
     >"$SCRATCH/forged" 2>&1 <<END &
-asuser 3 3 pma3_victim 0 |$touch asuser
-asmbox 3 2 pma3_victim 0 |$touch asmbox
+asuser 3 3 pmtu_victim 0 |$touch asuser
+asmbox 3 2 pmtu_victim 0 |$touch asmbox
 asroot 3 3 root 0 |$touch asroot
 asmaild 3 3 _maild 0 |$touch asmaild
-boxes 3 1 pma3_victim 0 maildir($SCRATCH/boxes/new/)
-number 2 3 pma3_victim 12345 |$touch number
-others 2 3 pma3_victim others |$touch text
-worker 1 77 pma3_victim 0 |$touch worker
-forward 5 0 pma3_victim 0 3 |$touch forward
-member 5 0 pma3_victim 0 2 |$touch member
-gone 6 0 pma3_victim 0 3 |$touch gone
+boxes 3 1 pmtu_victim 0 maildir($SCRATCH/boxes/new/)
+number 2 3 pmtu_victim 12345 |$touch number
+others 2 3 pmtu_victim others |$touch text
+worker 1 77 pmtu_victim 0 |$touch worker
+forward 5 0 pmtu_victim 0 3 |$touch forward
+member 5 0 pmtu_victim 0 2 |$touch member
+gone 6 0 pmtu_victim 0 3 |$touch gone
 nobody 1 1 ../../etc/passwd 0 |$touch nobody
 END
 forger=$!
@@ -71,14 +71,14 @@ like "nothing is done as root" "$(cat "$SCRATCH/log")" \
 like "a number that is none is deferred" "$(cat "$SCRATCH/log")" \
     'deferred .*number@here.test.*no longer has this mailer'
 like "another's [pipe] is refused" "$(cat "$SCRATCH/log")" \
-    'deferred .*others@here.test.*is run by pma3_other only'
+    'deferred .*others@here.test.*is run by pmtu_other only'
 is "all of it is within policyd's rights" \
     "$(grep -c violation "$SCRATCH/log")" 0
 postctl pause >/dev/null
 send_to kind@here.test kind
 "$FORGE" route "$(suite_pids policyd)" "$(suite_pids spoold)" 2 \
     >"$SCRATCH/forged" 2>&1 <<END &
-kind 77 3 pma3_victim 0 |$touch kind
+kind 77 3 pmtu_victim 0 |$touch kind
 END
 forger=$!
 sleep 0.5
@@ -91,14 +91,14 @@ ok "all is up again after that" wait_for 20 suite_ready
 # The real policyd has come back and what was put off is delivered.
 ok "the queue is run" runq
 ok "and what was not misdirected arrives" wait_for 20 grep -rqs \
-    '^Subject: asuser' "$SCRATCH/home/pma3_victim/Maildir/new"
+    '^Subject: asuser' "$SCRATCH/home/pmtu_victim/Maildir/new"
 
 # Now spoold: it has a mailbox worker and one for programs of this user.
-echo "|$touch forward" >"$SCRATCH/home/pma3_victim/.forward"
-chown pma3_victim "$SCRATCH/home/pma3_victim/.forward"
+echo "|$touch forward" >"$SCRATCH/home/pmtu_victim/.forward"
+chown pmtu_victim "$SCRATCH/home/pmtu_victim/.forward"
 send_to own@here.test own
 ok "a program of the user's own is run as the user" wait_for 10 test -e \
-    "$SCRATCH/ran/forward-pma3_victim"
+    "$SCRATCH/ran/forward-pmtu_victim"
 rm -f "$SCRATCH"/ran/*
 "$FORGE" jobs "$(suite_pids spoold)" "$(suite_pids deliver)" \
     >"$SCRATCH/forged" 2>&1 <<END

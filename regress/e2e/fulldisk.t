@@ -16,7 +16,7 @@ end_disk() {
 	suite_end
 }
 trap end_disk EXIT
-suite_user pma3_full
+suite_user pmtu_full
 suite_conf <<END
   local-mailer = maildir
   disk-reserve = 2M
@@ -27,7 +27,7 @@ suite_conf <<END
   @dead.test  relay(127.0.0.1:9)
 END
 suite_start
-box=$SCRATCH/home/pma3_full/Maildir
+box=$SCRATCH/home/pmtu_full/Maildir
 spoold=$(suite_pids spoold)
 
 free_kib() {
@@ -43,7 +43,7 @@ leave() {
 # The reply to MAIL.
 mail_reply() {
 	swaks --server 127.0.0.1 --port "$PORT" --from a@b.test \
-	    --to pma3_full@here.test --quit-after MAIL 2>&1 |
+	    --to pmtu_full@here.test --quit-after MAIL 2>&1 |
 	    sed -n '/-> MAIL/{n;p;}' | sed 's/^<[-*~]* *//'
 }
 
@@ -62,7 +62,7 @@ reply_to_large() {
 	body = ('x' * 62 + '\r\n') * 16 * int(sys.argv[2])
 	client = smtplib.SMTP('127.0.0.1', int(sys.argv[1]), timeout=60)
 	try:
-	    client.sendmail('a@b.test', 'pma3_full@here.test',
+	    client.sendmail('a@b.test', 'pmtu_full@here.test',
 	                    'Subject: large\r\n\r\n' + body)
 	    print(250)
 	except smtplib.SMTPResponseException as error:
@@ -92,7 +92,7 @@ done | python3 -c '
 import smtplib, sys
 client = smtplib.SMTP("127.0.0.1", int(sys.argv[1]), timeout=60)
 for line in sys.stdin:
-    client.sendmail("a@b.test", "pma3_full@here.test", line + "\n" + "x" * 9000)
+    client.sendmail("a@b.test", "pmtu_full@here.test", line + "\n" + "x" * 9000)
 client.sendmail("a@b.test", "x@dead.test", "Subject: dead\n\ndead\n")
 ' "$PORT"
 is "there is a queue" "$(queue_count)" 61
@@ -104,13 +104,13 @@ ok "the queue is delivered" wait_for_mail "$box" 61 30
 ok "and what was done is recorded" wait_for 30 eval '[ "$(queue_count)" = 1 ]'
 ok "an attempt that failed is, too" wait_for_log 10 'deferred .*x@dead.test'
 ok "mail is put off still" takes_none
-echo local | sendmail pma3_full@here.test
+echo local | sendmail pmtu_full@here.test
 is "a local program hears of success" $? 0
 is "its message waits beside the spool" \
     "$(find "$spool.drop" -type f | wc -l)" 1
 rm "$spool/filler"
 ok "there is room again: mail is taken once more" wait_for 30 takes_mail
-send_to pma3_full@here.test last
+send_to pmtu_full@here.test last
 ok "and delivered" wait_for 20 grep -rqs '^Subject: last' "$box/new"
 ok "what waited beside the spool as well" wait_for 90 \
     grep -rqs '^local' "$box/new"

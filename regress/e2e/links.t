@@ -6,7 +6,7 @@
 need_root
 need python3 swaks
 INJECT=$TOP/regress/e2e/inject
-suite_user pma3_link
+suite_user pmtu_link
 suite_conf <<END
   local-mailer = maildir
 [smtpd "mx"]
@@ -16,13 +16,13 @@ suite_conf <<END
   @dead.test  relay(127.0.0.1:9)
 END
 suite_start
-box=$SCRATCH/home/pma3_link/Maildir
+box=$SCRATCH/home/pmtu_link/Maildir
 sent=0
 
 # Mail goes through, after all that was done.
 all_works() {
 	sent=$((sent + 1))
-	wait_for 20 send_to pma3_link@here.test "number $sent" &&
+	wait_for 20 send_to pmtu_link@here.test "number $sent" &&
 	    wait_for 20 grep -rqs "^Subject: number $sent" "$box/new"
 }
 

@@ -6,21 +6,21 @@
 need_root
 need swaks sqlite3
 need_unpacked postfix
-suite_user pma1_joe
-suite_user pma1_jane
+suite_user pmtu_joe
+suite_user pmtu_jane
 sink=$(suite_port)
 dead=$(suite_port)
-joe=$SCRATCH/home/pma1_joe
-jane=$SCRATCH/home/pma1_jane
+joe=$SCRATCH/home/pmtu_joe
+jane=$SCRATCH/home/pmtu_jane
 mkdir -m 1777 "$SCRATCH/sink" "$SCRATCH/box"
 cat >"$SCRATCH/aliases" <<EOF
-crew:	pma1_joe, far@dead.test
-mixed:	$SCRATCH/no-such-folder/file, pma1_joe
+crew:	pmtu_joe, far@dead.test
+mixed:	$SCRATCH/no-such-folder/file, pmtu_joe
 one:	x@sink.test
 two:	x@sink.test
-nest:	pma1_joe, inner
-inner:	pma1_joe@here.test, nest, pma1_jane
-fresh:	pma1_joe, nobody-here-1
+nest:	pmtu_joe, inner
+inner:	pmtu_joe@here.test, nest, pmtu_jane
+fresh:	pmtu_joe, nobody-here-1
 EOF
 configure() {
 	suite_conf <<EOF
@@ -33,7 +33,7 @@ configure() {
 [route]
   @dead.test       hub
   @sink.test       relay(127.0.0.1:$sink)
-  both@list.test   pma1_joe, far@dead.test
+  both@list.test   pmtu_joe, far@dead.test
   box1@list.test   maildir($SCRATCH/box/shared/)
   box2@list.test   maildir($SCRATCH/box/shared/)
 EOF
@@ -71,10 +71,10 @@ for list in crew@here.test both@list.test; do
 done
 
 # ---- the same for a .forward, which the worker expands
-printf '\\pma1_joe, far@dead.test, "|cat >>$HOME/ran"\n' >"$joe/.forward"
-chown pma1_joe "$joe/.forward"
+printf '\\pmtu_joe, far@dead.test, "|cat >>$HOME/ran"\n' >"$joe/.forward"
+chown pmtu_joe "$joe/.forward"
 rm -rf "$joe/Maildir"
-ok "a .forward that keeps a copy" send_to pma1_joe@here.test
+ok "a .forward that keeps a copy" send_to pmtu_joe@here.test
 ok "the mailbox has it" wait_for_mail "$joe/Maildir" 1 10
 ok "the program has run" wait_for 10 test -s "$joe/ran"
 ok "runq" run_until 2
@@ -89,7 +89,7 @@ row=$(sqlite3 -separator ' ' "$SCRATCH/spool/spool.db" \
     "SELECT parent, original, address, target, state FROM recipient
      WHERE parent <> 0 AND state = 1")
 is "a child has its parent, original recipient and address" "$row" \
-    "1 pma1_joe@here.test far@dead.test  1"
+    "1 pmtu_joe@here.test far@dead.test  1"
 row=$(sqlite3 -separator ' ' "$SCRATCH/spool/spool.db" \
     "SELECT count(*) FROM recipient WHERE parent = 1 AND
      target = '|cat >>\$HOME/ran'")
@@ -109,7 +109,7 @@ rm -rf "$joe/Maildir"
 ok "a list with a file that cannot be" send_to mixed@here.test
 ok "the mailbox has it" wait_for_mail "$joe/Maildir" 1 10
 ok "the file waits" wait_for_log 10 'deferred .*no-such-folder'
-sed -i "s,^mixed:.*,mixed: $SCRATCH/box/file\, pma1_joe\, pma1_jane," \
+sed -i "s,^mixed:.*,mixed: $SCRATCH/box/file\, pmtu_joe\, pmtu_jane," \
     "$SCRATCH/aliases"
 ok "runq with the list corrected" runq_again
 ok "the old member is superseded" wait_for_log 10 \
@@ -121,25 +121,25 @@ is "the old user has it once" "$(mail_count "$joe/Maildir")" 1
 
 # ---- a list that has become a single target
 rm -rf "$jane/Maildir"
-sed -i "s,^mixed:.*,mixed: $SCRATCH/no-such-folder/file\, pma1_joe," \
+sed -i "s,^mixed:.*,mixed: $SCRATCH/no-such-folder/file\, pmtu_joe," \
     "$SCRATCH/aliases"
 ok "a list with a file that cannot be" send_to mixed@here.test
 ok "the file waits" wait_for 10 tried 1
-sed -i "s,^mixed:.*,mixed: pma1_jane," "$SCRATCH/aliases"
+sed -i "s,^mixed:.*,mixed: pmtu_jane," "$SCRATCH/aliases"
 ok "runq with one member left" runq_again
 ok "who has it" wait_for_mail "$jane/Maildir" 1 10
 ok "the queue is empty" wait_for 10 queue_is_empty
 not_ok "nothing has bounced" grep -q ' bounced ' "$SCRATCH/log"
 
-sed -i "s,^mixed:.*,mixed: $SCRATCH/no-such-folder/file\, pma1_joe," \
+sed -i "s,^mixed:.*,mixed: $SCRATCH/no-such-folder/file\, pmtu_joe," \
     "$SCRATCH/aliases"
-printf 'pma1_jane: \\pma1_jane, %s\n' "$SCRATCH/no-such-folder/jane" \
+printf 'pmtu_jane: \\pmtu_jane, %s\n' "$SCRATCH/no-such-folder/jane" \
     >>"$SCRATCH/aliases"
 rm -rf "$jane/Maildir"
-ok "a user with an alias of her own" send_to pma1_jane@here.test
+ok "a user with an alias of her own" send_to pmtu_jane@here.test
 ok "has it" wait_for_mail "$jane/Maildir" 1 10
 ok "the file waits" wait_for 10 tried 1
-sed -i '/^pma1_jane:/d' "$SCRATCH/aliases"
+sed -i '/^pmtu_jane:/d' "$SCRATCH/aliases"
 ok "runq when the alias is gone" runq_again
 ok "the queue is empty" wait_for 10 queue_is_empty
 is "she has it once" "$(mail_count "$jane/Maildir")" 1
@@ -148,12 +148,12 @@ not_ok "nothing has bounced" grep -q ' bounced ' "$SCRATCH/log"
 # ---- a list that is changed, and changed back
 ok "a list with a file that cannot be" send_to mixed@here.test
 ok "the file waits" wait_for 10 tried 1
-sed -i "s,^mixed:.*,mixed: $SCRATCH/no-such-folder/other\, pma1_joe," \
+sed -i "s,^mixed:.*,mixed: $SCRATCH/no-such-folder/other\, pmtu_joe," \
     "$SCRATCH/aliases"
 ok "runq with another" runq_again
 ok "waits as well" wait_for_log 10 'deferred .*no-such-folder/other'
 mkdir -m 1777 "$SCRATCH/no-such-folder"
-sed -i "s,^mixed:.*,mixed: $SCRATCH/no-such-folder/file\, pma1_joe," \
+sed -i "s,^mixed:.*,mixed: $SCRATCH/no-such-folder/file\, pmtu_joe," \
     "$SCRATCH/aliases"
 ok "runq with the first one again" runq_again
 ok "which has it" wait_for 10 grep -q ^Subject: \
@@ -168,7 +168,7 @@ ok "the queue is empty" wait_for 10 queue_is_empty
 is "the next hop was asked for it once" \
     "$(cat "$SCRATCH"/sink/* | grep -c '^X-Rcpt-Args: <x@sink.test>')" 1
 ok "a user by list, name and extension" \
-    send_to crew@here.test,pma1_joe@here.test,pma1_joe+x@here.test
+    send_to crew@here.test,pmtu_joe@here.test,pmtu_joe+x@here.test
 ok "the queue is empty" wait_for 10 queue_is_empty
 is "has it once" "$(mail_count "$joe/Maildir")" 1
 ok "two addresses of one maildir()" send_to box1@list.test,box2@list.test
@@ -183,7 +183,7 @@ is "and so has the other" "$(mail_count "$jane/Maildir")" 1
 # ---- a fresh member that is nobody
 rm -rf "$joe/Maildir" "$jane/Maildir"
 ok "a list with one who does not exist" send_to fresh@here.test "fresh" \
-    --from pma1_jane@here.test
+    --from pmtu_jane@here.test
 ok "goes to the other" wait_for_mail "$joe/Maildir" 1 10
 ok "and bounces for him" wait_for_log 10 'bounced .*nobody-here-1.*5\.1\.1'
 ok "to the sender" wait_for_mail "$jane/Maildir" 1 10

@@ -6,8 +6,8 @@
 need_root
 SUITE_FLAG=-D
 need swaks python3
-suite_user pma2_logs
-box=$SCRATCH/home/pma2_logs/Maildir
+suite_user pmtu_logs
+box=$SCRATCH/home/pmtu_logs/Maildir
 
 with_log() {
 	suite_conf <<-END
@@ -56,7 +56,7 @@ suite_stop
 
 with_log /dev/full
 suite_start
-ok "with a full log disk mail is taken" send_to pma2_logs@here.test
+ok "with a full log disk mail is taken" send_to pmtu_logs@here.test
 ok "and delivered" wait_for_mail "$box" 1 10
 suite_stop
 small=$SCRATCH/small
@@ -78,10 +78,10 @@ client = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 client.sendall(sys.stdin.buffer.read())
 while client.recv(65536):
     pass' "$PORT" 2>/dev/null
-	ok "the disk fills up: mail goes on" send_to pma2_logs@here.test
+	ok "the disk fills up: mail goes on" send_to pmtu_logs@here.test
 	ok "and arrives" wait_for_mail "$box" 2 10
 	mount -o remount,size=4m "$small"
-	send_to pma2_logs@here.test
+	send_to pmtu_logs@here.test
 	more() { grep -q 'log-lines-lost count=' "$small/log"; }
 	ok "what was lost is counted when there is room" wait_for 10 more
 	is "no line begins within another" \
@@ -136,7 +136,7 @@ ok "syslog gets it" wait_for 5 grep -q 'refused .*550 5\.1\.1' "$SCRATCH/first"
 like "with ident, process, facility and priority" "$(cat "$SCRATCH/first")" \
     '^<158>[A-Z][a-z]{2} [ 0-9]{2} [0-9:]{8} mymail/smtpd\[[0-9]+\]: connect '
 syslog_end
-ok "without syslog mail is taken" send_to pma2_logs@here.test
+ok "without syslog mail is taken" send_to pmtu_logs@here.test
 syslog_start second
 tells() {
 	send_to nobody-here@here.test

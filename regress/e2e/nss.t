@@ -13,7 +13,7 @@ need python3 swaks cc
 module=$(ldconfig -p | sed -n 's/.*libnss_hesiod\.so\.2 .*=> //p' | head -n 1)
 [ -n "$module" ] || skip_all "needs a service of accounts to put ours upon"
 
-suite_user pma3_file
+suite_user pmtu_file
 # Our module, in this namespace only: all accounts of it hang while a file is
 # there; one name is an account, the rest are not.
 cat >"$SCRATCH/module.c" <<END
@@ -30,11 +30,11 @@ enum nss_status
 _nss_hesiod_getpwnam_r(const char *name, struct passwd *pw, char *strings,
     size_t size, int *error)
 {
-	static char text[] = "pma3_dir\0x\0$SCRATCH/home/pma3_file\0/bin/sh";
+	static char text[] = "pmtu_dir\0x\0$SCRATCH/home/pmtu_file\0/bin/sh";
 
 	while (access("$SCRATCH/hang", F_OK) == 0)
 		usleep(100000);
-	if (strcmp(name, "pma3_dir") != 0)
+	if (strcmp(name, "pmtu_dir") != 0)
 		return NSS_STATUS_NOTFOUND;
 	if (size < sizeof(text)) {
 		*error = ERANGE;
@@ -46,8 +46,8 @@ _nss_hesiod_getpwnam_r(const char *name, struct passwd *pw, char *strings,
 	pw->pw_gecos = pw->pw_passwd;
 	pw->pw_dir = pw->pw_passwd + strlen(pw->pw_passwd) + 1;
 	pw->pw_shell = pw->pw_dir + strlen(pw->pw_dir) + 1;
-	pw->pw_uid = $(id -u pma3_file);
-	pw->pw_gid = $(id -g pma3_file);
+	pw->pw_uid = $(id -u pmtu_file);
+	pw->pw_gid = $(id -g pmtu_file);
 	return NSS_STATUS_SUCCESS;
 }
 END
@@ -59,7 +59,7 @@ sed 's/^passwd:.*/passwd: files hesiod/' /etc/nsswitch.conf \
 mount --bind "$SCRATCH/module.so" "$module" &&
     mount --bind "$SCRATCH/nsswitch.conf" /etc/nsswitch.conf ||
 	skip_all "cannot mount"
-getent passwd pma3_dir >/dev/null || skip_all "our module is not asked"
+getent passwd pmtu_dir >/dev/null || skip_all "our module is not asked"
 
 suite_conf <<END
   local-mailer = maildir
@@ -69,7 +69,7 @@ suite_conf <<END
   @here.test  local()
 END
 suite_start
-box=$SCRATCH/home/pma3_file/Maildir
+box=$SCRATCH/home/pmtu_file/Maildir
 
 # The reply to RCPT, or to whatever comes before it.
 rcpt_reply() {
@@ -78,16 +78,16 @@ rcpt_reply() {
 	    sed -n '/-> RCPT/{n;p;}' | sed 's/^<[-*~]* *//'
 }
 
-like "an account of the file" "$(rcpt_reply pma3_file@here.test)" '^250 '
-like "an account of the directory" "$(rcpt_reply pma3_dir@here.test)" '^250 '
+like "an account of the file" "$(rcpt_reply pmtu_file@here.test)" '^250 '
+like "an account of the directory" "$(rcpt_reply pmtu_dir@here.test)" '^250 '
 like "no account" "$(rcpt_reply nobody-has-this@here.test)" '^550 5\.1\.1 '
 
 # deliver: policyd still knows the account, the worker has to look it up.
 touch "$SCRATCH/hang"
-send_to pma3_dir@here.test directory
+send_to pmtu_dir@here.test directory
 ok "mail for an account of the directory waits" wait_for 10 eval \
     '[ "$(queue_count)" = 1 ]'
-send_to pma3_file@here.test file
+send_to pmtu_file@here.test file
 ok "mail for another is delivered meanwhile" wait_for 10 grep -rqs \
     '^Subject: file' "$box/new"
 is "the first one waits still" "$(queue_count)" 1
@@ -102,7 +102,7 @@ ok "the queue can be looked at" timeout 10 \
 rm "$SCRATCH/hang"
 ok "when it answers, what waited is delivered" wait_for 20 grep -rqs \
     '^Subject: directory' "$box/new"
-like "and recipients are known" "$(rcpt_reply pma3_file@here.test)" '^250 '
+like "and recipients are known" "$(rcpt_reply pmtu_file@here.test)" '^250 '
 like "and unknown" "$(rcpt_reply nobody-has-this@here.test)" '^550 5\.1\.1 '
 is "no process had to be started afresh" \
     "$(grep -c ' ended process=' "$SCRATCH/log")" 0

@@ -5,10 +5,10 @@
 . "$(dirname "$0")/suite.sh"
 need_root
 need swaks python3
-suite_user pma2_ops
-suite_user pma2_other
+suite_user pmtu_ops
+suite_user pmtu_other
 dead=$(suite_port)
-box=$SCRATCH/home/pma2_ops/Maildir
+box=$SCRATCH/home/pmtu_ops/Maildir
 
 # Somebody else's server on a port we want.
 python3 -c '
@@ -26,7 +26,7 @@ trap 'kill "$HOLDER" 2>/dev/null; suite_end' EXIT
 
 suite_conf <<END
   local-mailer = maildir
-  root-mail = pma2_ops
+  root-mail = pmtu_ops
 [smtpd "mx"]
   listen-port = 127.0.0.1:$others
   listen-port = 127.0.0.1:$PORT
@@ -38,12 +38,12 @@ cp "$CF" "$SCRATCH/whole"
 suite_start
 like "a port that is taken is told with its owner" \
     "$(grep "listen .*:$others" "$SCRATCH/log")" "holder=.*python3.*$HOLDER"
-ok "the other port is open" send_to pma2_ops@here.test
+ok "the other port is open" send_to pmtu_ops@here.test
 
 # ---- who sees what
 
 as_group() {
-	setpriv --reuid=pma2_ops --regid="$(id -g pma2_ops)" --groups="$1" \
+	setpriv --reuid=pmtu_ops --regid="$(id -g pmtu_ops)" --groups="$1" \
 	    "$STAGE/usr/bin/mailq" -C "$CF"
 }
 tried() { grep -q ' deferred .*x@dead' "$SCRATCH/log"; }
@@ -65,9 +65,9 @@ suite_start
 like "then it has the right" "$(as_group games)" 'x@dead\.test'
 not_ok "and the old one no longer" grep -q dead <<<"$(as_group adm)"
 own_run() { as_user "$1" "$STAGE/usr/bin/runq" -C "$CF"; }
-ok "runq is for all" own_run pma2_ops
-not_ok "once in ten seconds" own_run pma2_ops
-ok "each" own_run pma2_other
+ok "runq is for all" own_run pmtu_ops
+not_ok "once in ten seconds" own_run pmtu_ops
+ok "each" own_run pmtu_other
 
 # ---- a reader that takes its time
 
@@ -92,7 +92,7 @@ import smtplib, sys
 smtp = smtplib.SMTP("127.0.0.1", int(sys.argv[1]))
 text = "Subject: x\r\n\r\n" + ("x" * 76 + "\r\n") * 700
 for number in range(600):
-    smtp.sendmail("a@there.test", "pma2_ops@here.test", text)
+    smtp.sendmail("a@there.test", "pmtu_ops@here.test", text)
 smtp.quit()
 END
 ok "mail flows while a list is half read" \
@@ -134,7 +134,7 @@ suite_start
 before=$(mail_count "$box")
 sed -i 's/hostname .*/hostname = new.test/' "$CF"
 suite_reload
-echo x | sendmail pma2_ops
+echo x | sendmail pmtu_ops
 ok "without [smtpd] local mail flows" \
     wait_for_mail "$box" $((before + 1)) 10
 ok "after a reload spoold knows the new name of this host" \

@@ -5,8 +5,8 @@
 . "$(dirname "$0")/suite.sh"
 need_root
 need swaks
-suite_user pma1_prog
-home=$SCRATCH/home/pma1_prog
+suite_user pmtu_prog
+home=$SCRATCH/home/pmtu_prog
 suite_conf <<EOF
   local-mailer  = maildir
   local-domains = here.test
@@ -17,7 +17,7 @@ suite_start
 
 forward() {
 	printf '%s\n' "$1" >"$home/.forward"
-	chown pma1_prog:pma1_prog "$home/.forward"
+	chown pmtu_prog:pmtu_prog "$home/.forward"
 }
 
 cat >"$home/look" <<'EOF'
@@ -33,21 +33,21 @@ ls /proc/$$/fd | tr '\n' ' '; echo
 test "$(ps -o sid= -p $$ | tr -d ' ')" = $$ && echo "session leader"
 cat /proc/self/limits >"$HOME/limits"
 env | cut -d= -f1 | sort | tr '\n' ' '; echo
-echo >/tmp/pma1_prog.$$ && rm /tmp/pma1_prog.$$ && echo "writes elsewhere"
+echo >/tmp/pmtu_prog.$$ && rm /tmp/pmtu_prog.$$ && echo "writes elsewhere"
 perl -MIO::Socket::INET -e 'print "listens\n" if IO::Socket::INET->new(
     Listen => 1, LocalAddr => "127.0.0.1:0")'
 mv "$HOME/seen.new" "$HOME/seen"
 EOF
 chmod 0755 "$home/look"
 forward "|$home/look"
-ok "a message for a program" send_to pma1_prog@here.test
+ok "a message for a program" send_to pmtu_prog@here.test
 ok "runs it" wait_for 10 test -s "$home/seen"
 seen=$(cat "$home/seen")
 is "in the home of the account" "$(echo "$seen" | sed -n 1p)" "$home"
 is "with umask 077" "$(echo "$seen" | sed -n 2p)" 0077
-is "as the user" "$(echo "$seen" | sed -n 3p)" pma1_prog
+is "as the user" "$(echo "$seen" | sed -n 3p)" pmtu_prog
 is "with the user's groups" "$(echo "$seen" | sed -n 4p)" \
-    "$(id -Gn pma1_prog)"
+    "$(id -Gn pmtu_prog)"
 like "no signal is blocked" "$seen" '^SigBlk:.0+$'
 like "none is ignored" "$seen" '^SigIgn:.0+$'
 like "no_new_privs is not set" "$seen" '^NoNewPrivs:.0$'
@@ -70,24 +70,24 @@ not_ok "no limit is lower than postmaster's" awk '
 # ---- exit codes
 for code in 65 67 68 69 76 77 100; do
 	forward "|echo because-$code; exit $code"
-	ok "a program that exits $code" send_to pma1_prog@here.test
+	ok "a program that exits $code" send_to pmtu_prog@here.test
 	ok "bounces, with what it said" wait_for_log 10 \
 	    "bounced .*status=5\..*because-$code"
 done
 for code in 1 64 70 71 72 73 74 75 78 111 126 127; do
 	forward "|echo because-$code; exit $code"
-	ok "a program that exits $code" send_to pma1_prog@here.test
+	ok "a program that exits $code" send_to pmtu_prog@here.test
 	ok "defers, with what it said" wait_for_log 10 \
 	    "deferred .*status=4\..*because-$code"
 done
 forward '|echo because-killed; kill -9 $$'
-ok "a program that is killed" send_to pma1_prog@here.test
+ok "a program that is killed" send_to pmtu_prog@here.test
 ok "defers" wait_for_log 10 'deferred .*status=4\..*because-killed'
 ok "the queue can be emptied" postctl remove all
 
 # ---- a home that cannot be entered
 mv "$home" "$SCRATCH/home/away"
-ok "a message for a user whose home is gone" send_to pma1_prog@here.test
+ok "a message for a user whose home is gone" send_to pmtu_prog@here.test
 ok "waits, and the reason is told" wait_for_log 10 \
     "deferred .*status=4\.3\.[05] .*$home"
 mv "$SCRATCH/home/away" "$home"

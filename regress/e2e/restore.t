@@ -5,9 +5,9 @@
 . "$(dirname "$0")/suite.sh"
 need_root
 need python3
-suite_user pma2_res
-box=$SCRATCH/home/pma2_res/Maildir
-to=pma2_res@dead.test
+suite_user pmtu_res
+box=$SCRATCH/home/pmtu_res/Maildir
+to=pmtu_res@dead.test
 spool=$SCRATCH/spool
 dead=$(suite_port)
 
@@ -119,7 +119,7 @@ class Local(smtplib.SMTP):
         return local
 smtp = Local("localhost", 1)
 for number in range(60):
-    smtp.sendmail("n%d@a.test" % number, "pma2_res@dead.test",
+    smtp.sendmail("n%d@a.test" % number, "pmtu_res@dead.test",
                   "Subject: x\r\n\r\n" + ("x" * 76 + "\r\n") * 100)
 smtp.quit()
 END

@@ -5,12 +5,12 @@
 need_root
 need swaks
 need_unpacked postfix
-suite_user pma1_bob
-suite_user pma1_ann
+suite_user pmtu_bob
+suite_user pmtu_ann
 sink=$(suite_port)
 dead=$(suite_port)
-joe=$SCRATCH/home/pma1_bob
-jane=$SCRATCH/home/pma1_ann
+joe=$SCRATCH/home/pmtu_bob
+jane=$SCRATCH/home/pmtu_ann
 mkdir -m 1777 "$SCRATCH/sink"
 mailname=$(head -n 1 /etc/mailname 2>/dev/null || hostname)
 
@@ -28,7 +28,7 @@ postfix_sink -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$sink" 100
 configure "[route]
   @dead.test         relay(127.0.0.1:$dead)
   gone@list.test     relay(127.0.0.1:$dead)
-  user@list.test     local(pma1_ann)"
+  user@list.test     local(pmtu_ann)"
 suite_start
 
 in_sink() {
@@ -41,12 +41,12 @@ runq_again() {
 # ---- what is local when nothing is said
 for domain in mx.test MX.Test localhost "[127.0.0.1]" \
     "[IPv6:::1]" "[IPv6:0:0:0:0:0:0:0:1]"; do
-	ok "$domain is local" send_to "pma1_bob@$domain"
+	ok "$domain is local" send_to "pmtu_bob@$domain"
 done
 ok "all arrive" wait_for_mail "$joe/Maildir" 6 10
 [ ! -e /etc/mailname ] ||
-    ok "so is the mail name" send_to "pma1_bob@$mailname"
-not_ok "another host's literal is not" send_to "pma1_bob@[192.0.2.1]"
+    ok "so is the mail name" send_to "pmtu_bob@$mailname"
+not_ok "another host's literal is not" send_to "pmtu_bob@[192.0.2.1]"
 not_ok "a domain with one user has no others" send_to other@list.test
 ok "but postmaster" send_to postmaster@list.test
 
@@ -69,7 +69,7 @@ EOF
 chmod 0644 "$SCRATCH/table"
 configure "[route]
   file \"$SCRATCH/table\""
-userdel -f pma1_ann 2>/dev/null
+userdel -f pmtu_ann 2>/dev/null
 suite_reload
 not_ok "a stranger is refused now" send_to y@dead.test
 not_ok "and told to come again where there is a loop" send_to loop@list.test
@@ -99,7 +99,7 @@ like "is told with its line" "$(cat "$SCRATCH/log")" \
 # ---- all is well again, though strangers may not use what leads on now
 configure "[route]
   @                   relay(127.0.0.1:$sink)
-  user@list.test      pma1_bob"
+  user@list.test      pmtu_bob"
 suite_reload
 not_ok "a stranger is still refused" send_to y@dead.test
 ok "runq" runq_again
@@ -111,7 +111,7 @@ ok "and nothing waits" wait_for 10 queue_is_empty
 suite_stop
 configure "  routing-table = outer
 [route]
-  ours@table.test    pma1_bob
+  ours@table.test    pmtu_bob
 [route \"outer\"]
   ours@table.test    discard()
   wait@table.test    relay(127.0.0.1:$dead)"
@@ -130,7 +130,7 @@ suite_stop
 cat >"$SCRATCH/rest" <<EOF
   local-mailer = maildir
 [route]
-  wait@table.test    pma1_bob
+  wait@table.test    pmtu_bob
 EOF
 suite_conf <"$SCRATCH/rest"
 suite_start

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/suite.sh"
 need_root
 need python3
-suite_user pma1_joe
+suite_user pmtu_joe
 dead=$(suite_port)
 trusting=$(suite_port)
 suite_conf <<EOF
@@ -17,7 +17,7 @@ suite_conf <<EOF
   listen-port = 127.0.0.1:$trusting
 [route]
   @hub.test                  relay(127.0.0.1:$dead)
-  joe%far.test@home.test     pma1_joe
+  joe%far.test@home.test     pmtu_joe
   wish@home.test             far@away.test
   all@home.test              far@away.test, nobody-here-1
   @                          relay(127.0.0.1:$dead)
@@ -86,7 +86,7 @@ done
 like "relaying" "$(rcpt '<x@away.test>')" '^550 5\.7\.1'
 like "a domain of ours" "$(rcpt '<x@hub.test>')" '^250 '
 like "a source route: the last mailbox counts" \
-    "$(rcpt '<@far.test,@a.test:pma1_joe@home.test>')" '^250 '
+    "$(rcpt '<@far.test,@a.test:pmtu_joe@home.test>')" '^250 '
 for local in 'a%b' 'a!b' '"a@b"' '"a:b"' '"-a"' '-a' '|a' '/a'; do
 	like "$local" "$(rcpt "<$local@hub.test>")" '^553 5\.1\.3'
 done

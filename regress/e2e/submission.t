@@ -4,12 +4,12 @@
 need_root
 need swaks
 need_unpacked postfix
-suite_user pma1_sub
-suite_user pma1_two
-usermod -c 'Jo & Co,Room 1' pma1_sub
+suite_user pmtu_sub
+suite_user pmtu_two
+usermod -c 'Jo & Co,Room 1' pmtu_sub
 sink=$(suite_port)
-box=$SCRATCH/home/pma1_sub/Maildir
-two=$SCRATCH/home/pma1_two/Maildir
+box=$SCRATCH/home/pmtu_sub/Maildir
+two=$SCRATCH/home/pmtu_two/Maildir
 mkdir -m 1777 "$SCRATCH/sink"
 suite_conf <<EOF
   local-mailer  = maildir
@@ -33,7 +33,7 @@ mail() {
 	shift
 	rm -f "$box"/new/* "$two"/new/*
 	printf "$text" >"$SCRATCH/input"
-	as_user pma1_sub "$SENDMAIL" -C "$CF" "$@" <"$SCRATCH/input" \
+	as_user pmtu_sub "$SENDMAIL" -C "$CF" "$@" <"$SCRATCH/input" \
 	    >"$SCRATCH/stdout" 2>"$SCRATCH/stderr"
 	status=$?
 }
@@ -47,7 +47,7 @@ body() {
 }
 
 # ---- the input
-mail 'From joe Thu Jan 1\n>From moe Thu Jan 1\nno header, this\nlone\rCR\r\nN\000UL\nFrom here\n.\nlost\n' pma1_sub
+mail 'From joe Thu Jan 1\n>From moe Thu Jan 1\nno header, this\nlone\rCR\r\nN\000UL\nFrom here\n.\nlost\n' pmtu_sub
 arrived "lines of all kinds"
 is "are the body" "$(body)" "no header, this
 lone
@@ -55,17 +55,17 @@ CR
 NUL
 From here"
 like "behind a header of ours" "$message" '^Message-ID: '
-mail 'Subject: x\n\na\n.\nb' -i pma1_sub
+mail 'Subject: x\n\na\n.\nb' -i pmtu_sub
 arrived "with -i"
 is "a dot is text, and the last line is ended" "$(body)" "a
 .
 b"
-mail 'Subject: x\nReturn-Path: <z@z>\nBcc: a@b\n c@d\nResent-Bcc: e@f\nContent-Length: 3\nX-Kept: 1\n\nbody\n' pma1_sub
+mail 'Subject: x\nReturn-Path: <z@z>\nBcc: a@b\n c@d\nResent-Bcc: e@f\nContent-Length: 3\nX-Kept: 1\n\nbody\n' pmtu_sub
 arrived "fields that must not travel"
 is "do not" "$(printf '%s\n' "$message" | grep -cE \
     '^(Bcc|Resent-Bcc|Content-Length|Return-Path: <z| c@d)')" 0
 like "and others do" "$message" '^X-Kept: 1$'
-printf 'EHLO x\r\nMAIL FROM:<pma1_two>\r\nRCPT TO:<pma1_sub>\r\nDATA\r\nBcc: a@b\r\nContent-Length: 7\r\nX-Kept: 2\r\n\r\nx\r\n.\r\nQUIT\r\n' \
+printf 'EHLO x\r\nMAIL FROM:<pmtu_two>\r\nRCPT TO:<pmtu_sub>\r\nDATA\r\nBcc: a@b\r\nContent-Length: 7\r\nX-Kept: 2\r\n\r\nx\r\n.\r\nQUIT\r\n' \
     >"$SCRATCH/dialogue"
 rm -f "$box"/new/*
 ok "by -bs" sh -c '"$1" -C "$2" -bs <"$3"' - "$SENDMAIL" "$CF" \
@@ -73,9 +73,9 @@ ok "by -bs" sh -c '"$1" -C "$2" -bs <"$3"' - "$SENDMAIL" "$CF" \
 arrived "it is the same"
 is "those do not travel" "$(printf '%s\n' "$message" |
     grep -cE '^(Bcc|Content-Length)')" 0
-like "a bare sender is completed" "$message" '^Return-Path: <pma1_two@here\.test>'
+like "a bare sender is completed" "$message" '^Return-Path: <pmtu_two@here\.test>'
 rm -f "$box"/new/*
-ok "by SMTP" send_to pma1_sub@here.test x --add-header "Bcc: a@b" \
+ok "by SMTP" send_to pmtu_sub@here.test x --add-header "Bcc: a@b" \
     --add-header "Content-Length: 3" --add-header "From: bare"
 arrived "nothing is repaired"
 is "all are there" "$(printf '%s\n' "$message" |
@@ -88,12 +88,12 @@ long() {
 }
 long >"$SCRATCH/long"
 rm -f "$box"/new/*
-ok "long lines of a program" sendmail pma1_sub <"$SCRATCH/long"
+ok "long lines of a program" sendmail pmtu_sub <"$SCRATCH/long"
 arrived "are taken"
 is "whole" "$(printf '%s\n' "$message" | awk '{ print length($0) }' |
     sort -n | tail -n 1)" 100000
 rm -f "$box"/new/*
-ok "by SMTP, too" send_to pma1_sub@here.test x --data "@$SCRATCH/long"
+ok "by SMTP, too" send_to pmtu_sub@here.test x --data "@$SCRATCH/long"
 arrived "they are taken"
 is "whole" "$(printf '%s\n' "$message" | awk '{ print length($0) }' |
     sort -n | tail -n 1)" 100000
@@ -111,38 +111,38 @@ is "and nothing is lost" "$(grep -o b "$SCRATCH/sent" | wc -l | awk '{
 like "the log says so" "$(grep relay "$SCRATCH/log")" 'lines?.*99[0-9]|broke'
 
 # ---- who sends
-mail 'Subject: x\n\n' pma1_two
+mail 'Subject: x\n\n' pmtu_two
 arrived "from a user" "$two"
-like "the envelope" "$message" '^Return-Path: <pma1_sub@here\.test>$'
+like "the envelope" "$message" '^Return-Path: <pmtu_sub@here\.test>$'
 like "From, with & expanded, up to the comma" "$message" \
-    '^From: Jo Pma1_sub Co <pma1_sub@here\.test>$'
-uid=$(id -u pma1_sub)
+    '^From: Jo Pma1_sub Co <pmtu_sub@here\.test>$'
+uid=$(id -u pmtu_sub)
 like "the uid stands in Received" "$(printf '%s\n' "$message" | tr '\n' ' ')" \
     "userid $uid"
 like "and in the log" "$(cat "$SCRATCH/log")" "uid=$uid"
-mail 'Subject: x\n\n' -F 'Some, Body' pma1_two
+mail 'Subject: x\n\n' -F 'Some, Body' pmtu_two
 arrived "with -F" "$two"
-like "that is the name" "$message" '^From: "Some, Body" <pma1_sub@here'
-as_user pma1_sub env NAME="By Environment" "$SENDMAIL" -C "$CF" pma1_two \
+like "that is the name" "$message" '^From: "Some, Body" <pmtu_sub@here'
+as_user pmtu_sub env NAME="By Environment" "$SENDMAIL" -C "$CF" pmtu_two \
     </dev/null
 is "NAME: exit code" $? 0
 ok "arrives" wait_for_mail "$two" 2 10
 like "that is the name" "$(cat "$two"/new/*)" '^From: By Environment <'
 for sender in -fother@far.test -rother@far.test; do
-	mail 'Subject: x\n\n' "$sender" pma1_two
+	mail 'Subject: x\n\n' "$sender" pmtu_two
 	arrived "$sender" "$two"
 	like "is honoured" "$message" '^Return-Path: <other@far\.test>$'
 	not_ok "without a warning" grep -qi X-Authentication "$two"/new/*
 done
 for sender in '' '<>'; do
-	mail 'Subject: x\n\n' -f "$sender" pma1_two
+	mail 'Subject: x\n\n' -f "$sender" pmtu_two
 	arrived "-f '$sender'" "$two"
 	like "is nobody" "$message" '^Return-Path: <>$'
 done
-mail 'Subject: x\n\n' -f bare pma1_two
+mail 'Subject: x\n\n' -f bare pmtu_two
 arrived "-f with a bare name" "$two"
 like "gets the mail name" "$message" '^Return-Path: <bare@here\.test>$'
-mail 'From: joe\nSender: joe\nReply-To: joe, ann@far.test\nTo: joe (x), "Q" <ann>\nCc: joe\nX-Other: joe\n\n' pma1_two
+mail 'From: joe\nSender: joe\nReply-To: joe, ann@far.test\nTo: joe (x), "Q" <ann>\nCc: joe\nX-Other: joe\n\n' pmtu_two
 arrived "bare addresses of the header" "$two"
 is "are completed" "$(printf '%s\n' "$message" | grep -E \
     '^(From|Sender|Reply-To|To|Cc|X-Other):')" 'From: joe@here.test
@@ -153,10 +153,10 @@ Cc: joe@here.test
 X-Other: joe'
 
 # ---- recipients
-mail 'To: nobody-here-1\nResent-To: pma1_two\nResent-From: x@y\nReceived: by z\nResent-To: nobody-here-2\nBcc: nobody-here-3\n\n' -t
+mail 'To: nobody-here-1\nResent-To: pmtu_two\nResent-From: x@y\nReceived: by z\nResent-To: nobody-here-2\nBcc: nobody-here-3\n\n' -t
 is "-t with Resent- fields: exit code" $status 0
 arrived "only the newest block counts" "$two"
-mail 'Subject: half\n\n' pma1_two nobody-here-1
+mail 'Subject: half\n\n' pmtu_two nobody-here-1
 is "one of two refused: exit code" $status 0
 arrived "the other has it" "$two"
 arrived "the sender has a bounce"
@@ -188,7 +188,7 @@ local_smtpd=$(for pid in $(suite_pids smtpd); do
 done)
 kill -STOP "$local_smtpd"
 started=$(date +%s)
-mail 'Subject: hangs\n\n' pma1_two
+mail 'Subject: hangs\n\n' pmtu_two
 is "nobody answers: exit code" $status 0
 ok "after 5 seconds" [ $(($(date +%s) - started)) -le 8 ]
 is "the message is kept" "$(find "$drop" -type f | wc -l)" 1
