@@ -21,6 +21,7 @@
 #include "log.h"
 
 #define OUTPUT_KEPT	384		/* octets, the last ones */
+#define DRAIN_TURNS	256		/* reads that empty a full pipe */
 #define GRACE		(5 * SECOND)	/* between SIGTERM and SIGKILL */
 #define LINGER		(2 * SECOND)	/* for what was killed to be gone */
 
