@@ -115,7 +115,7 @@ mail 'Subject: x\n\n' pmtu_two
 arrived "from a user" "$two"
 like "the envelope" "$message" '^Return-Path: <pmtu_sub@here\.test>$'
 like "From, with & expanded, up to the comma" "$message" \
-    '^From: Jo Pma1_sub Co <pmtu_sub@here\.test>$'
+    '^From: Jo Pmtu_sub Co <pmtu_sub@here\.test>$'
 uid=$(id -u pmtu_sub)
 like "the uid stands in Received" "$(printf '%s\n' "$message" | tr '\n' ' ')" \
     "userid $uid"
