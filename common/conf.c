@@ -108,6 +108,18 @@ conf_again(const struct conf_setting *setting)
 	return next;
 }
 
+struct conf_section *
+conf_holder(const struct conf *conf, const char *type,
+    struct conf_section *own, const char *name)
+{
+	struct conf_section *all;
+
+	if (own != NULL && conf_setting(own, name) != NULL)
+		return own;
+	all = conf_section(conf, type, "*");
+	return conf_setting(all, name) != NULL ? all : NULL;
+}
+
 static void
 free_words(struct conf_word *words, size_t count)
 {

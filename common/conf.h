@@ -122,6 +122,14 @@ struct conf_section	*conf_section(const struct conf *, const char *,
 struct conf_section	*conf_next(const struct conf_section *);
 
 /*
+ * Where a setting of this type of section is to be read: in own, which may
+ * be NULL, if it has the setting; else in the section named "*", which holds
+ * what the others leave out.  NULL if neither has it.
+ */
+struct conf_section	*conf_holder(const struct conf *, const char *,
+			    struct conf_section *, const char *);
+
+/*
  * Settings of a section, which may be NULL.  conf_setting() is the first of
  * that name, conf_again() the next with the same one.
  */

@@ -19,6 +19,8 @@
 	{ offsetof(struct type, member), sizeof(((struct type *)0)->member) }
 #define STRINGS(name, ...) \
 	static const struct wire_string name[] = { __VA_ARGS__, { 0, 0 } }
+#define FILTER(type)	STR(type, filter.sender), STR(type, filter.recipient), \
+			STR(type, filter.domain), STR(type, filter.reason)
 #define CLIENT(type)	STR(type, client.listener), STR(type, client.helo), \
 			STR(type, client.login)
 
@@ -39,10 +41,13 @@ STRINGS(route_resolve_req, CLIENT(w_route_resolve_req),
 STRINGS(route_resolve_ans, STR(w_route_resolve_ans, account),
     STR(w_route_resolve_ans, extension), STR(w_route_resolve_ans, domain),
     STR(w_route_resolve_ans, address), STR(w_route_resolve_ans, owner),
-    STR(w_route_resolve_ans, hop), STR(w_route_resolve_ans, text),
+    STR(w_route_resolve_ans, hop), STR(w_route_resolve_ans, exchange),
+    STR(w_route_resolve_ans, text),
     STR(w_route_resolve_ans, where));
 STRINGS(route_explain_req, CLIENT(w_route_explain_req),
     STR(w_route_explain_req, sender), STR(w_route_explain_req, address));
+STRINGS(route_explain_ans, STR(w_route_explain_ans, hop),
+    STR(w_route_explain_ans, exchange), STR(w_route_explain_ans, address));
 STRINGS(user_worker_req, STR(w_user_worker_req, name));
 STRINGS(job_deliver_req, STR(w_job_deliver_req, sender),
     STR(w_job_deliver_req, address), STR(w_job_deliver_req, original),
@@ -53,17 +58,23 @@ STRINGS(job_deliver_ans, STR(w_job_deliver_ans, status),
 STRINGS(relay_rcpt, STR(w_relay_rcpt_ntf, address),
     STR(w_relay_rcpt_ntf, orcpt));
 STRINGS(relay_deliver_req, STR(w_relay_deliver_req, sender),
-    STR(w_relay_deliver_req, envid), STR(w_relay_deliver_req, hop));
+    STR(w_relay_deliver_req, envid), STR(w_relay_deliver_req, hop),
+    STR(w_relay_deliver_req, exchange));
 STRINGS(relay_result, STR(w_relay_result_ntf, status),
     STR(w_relay_result_ntf, text));
-STRINGS(relay_deliver_ans, STR(w_relay_deliver_ans, host));
-STRINGS(ctl_list_req, STR(w_ctl_list_req, sender),
-    STR(w_ctl_list_req, recipient));
-STRINGS(ctl_action_req, STR(w_ctl_action_req, sender),
-    STR(w_ctl_action_req, recipient));
+STRINGS(relay_deliver_ans, STR(w_relay_deliver_ans, host),
+    STR(w_relay_deliver_ans, tls));
+STRINGS(relay_explain_req, STR(w_relay_explain_req, hop),
+    STR(w_relay_explain_req, exchange), STR(w_relay_explain_req, sender),
+    STR(w_relay_explain_req, address));
+STRINGS(ctl_list_req, FILTER(w_ctl_list_req));
+STRINGS(ctl_action_req, FILTER(w_ctl_action_req));
 STRINGS(ctl_action_ans, STR(w_ctl_action_ans, text));
 STRINGS(ctl_explain_req, STR(w_ctl_explain_req, sender),
     STR(w_ctl_explain_req, address));
+STRINGS(ctl_why_req, STR(w_ctl_why_req, domain));
+STRINGS(ctl_probe_req, STR(w_ctl_probe_req, sender),
+    STR(w_ctl_probe_req, address));
 
 #define NAME(type)	.name = #type
 #define LINK(from, to)	.senders = from, .receivers = to
@@ -73,6 +84,9 @@ static const struct wire_row rows[IMSG_MAX] = {
 [IMSG_START_CONFIG_NTF] = { NAME(START_CONFIG_NTF),
 	LINK(BIT(PROC_POSTMASTER), CHILDREN), SIZE(w_start_config_ntf),
 	.fd = FD_ALWAYS, .id = true },
+[IMSG_START_SECRETS_NTF] = { NAME(START_SECRETS_NTF),
+	LINK(BIT(PROC_POSTMASTER), BIT(PROC_RELAY)),
+	SIZE(w_start_secrets_ntf), .fd = FD_ALWAYS, .id = true },
 [IMSG_START_LOG_NTF] = { NAME(START_LOG_NTF),
 	LINK(BIT(PROC_POSTMASTER), CHILDREN), SIZE(w_start_log_ntf),
 	.fd = FD_ALWAYS, .id = true, .strings = start_log },
@@ -144,7 +158,7 @@ static const struct wire_row rows[IMSG_MAX] = {
 	.strings = route_explain_req },
 [IMSG_ROUTE_EXPLAIN_ANS] = { NAME(ROUTE_EXPLAIN_ANS),
 	LINK(BIT(PROC_POLICYD), BIT(PROC_SPOOLD)), SIZE(w_route_explain_ans),
-	.tail = TAIL_TEXT, .id = true },
+	.tail = TAIL_TEXT, .id = true, .strings = route_explain_ans },
 
 [IMSG_USER_WORKER_REQ] = { NAME(USER_WORKER_REQ),
 	LINK(BIT(PROC_SPOOLD), BIT(PROC_DELIVER)), SIZE(w_user_worker_req),
@@ -182,6 +196,13 @@ static const struct wire_row rows[IMSG_MAX] = {
 [IMSG_RELAY_DELIVER_ANS] = { NAME(RELAY_DELIVER_ANS),
 	LINK(BIT(PROC_RELAY), BIT(PROC_SPOOLD)), SIZE(w_relay_deliver_ans),
 	.id = true, .strings = relay_deliver_ans },
+[IMSG_RELAY_EXPLAIN_REQ] = { NAME(RELAY_EXPLAIN_REQ),
+	LINK(BIT(PROC_SPOOLD), BIT(PROC_RELAY)), SIZE(w_relay_explain_req),
+	.answer = IMSG_RELAY_EXPLAIN_ANS, .window = 16, .id = true,
+	.strings = relay_explain_req },
+[IMSG_RELAY_EXPLAIN_ANS] = { NAME(RELAY_EXPLAIN_ANS),
+	LINK(BIT(PROC_RELAY), BIT(PROC_SPOOLD)), SIZE(w_relay_explain_ans),
+	.tail = TAIL_TEXT, .id = true },
 
 [IMSG_CTL_LIST_REQ] = { NAME(CTL_LIST_REQ),
 	LINK(BIT(PROC_CTL), BIT(PROC_SPOOLD)), SIZE(w_ctl_list_req),
@@ -221,6 +242,25 @@ static const struct wire_row rows[IMSG_MAX] = {
 [IMSG_CTL_READ_ANS] = { NAME(CTL_READ_ANS),
 	LINK(BIT(PROC_SPOOLD), BIT(PROC_CTL)), SIZE(w_ctl_read_ans),
 	.tail = WIRE_INLINE, .id = true },
+[IMSG_CTL_WHY_REQ] = { NAME(CTL_WHY_REQ),
+	LINK(BIT(PROC_CTL), BIT(PROC_SPOOLD)), SIZE(w_ctl_why_req),
+	.answer = IMSG_CTL_WHY_ANS, .window = 1, .strings = ctl_why_req },
+[IMSG_CTL_WHY_ANS] = { NAME(CTL_WHY_ANS),
+	LINK(BIT(PROC_SPOOLD), BIT(PROC_CTL)), SIZE(w_ctl_why_ans),
+	.tail = 4 * TAIL_TEXT, .id = true },
+[IMSG_CTL_STATS_REQ] = { NAME(CTL_STATS_REQ),
+	LINK(BIT(PROC_CTL), BIT(PROC_SPOOLD)), SIZE(w_ctl_stats_req),
+	.answer = IMSG_CTL_STATS_ANS, .window = 1 },
+[IMSG_CTL_STATS_ANS] = { NAME(CTL_STATS_ANS),
+	LINK(BIT(PROC_SPOOLD), BIT(PROC_CTL)), SIZE(w_ctl_stats_ans),
+	.tail = 4 * TAIL_TEXT, .id = true },
+[IMSG_CTL_PROBE_REQ] = { NAME(CTL_PROBE_REQ),
+	LINK(BIT(PROC_CTL), BIT(PROC_SPOOLD)), SIZE(w_ctl_probe_req),
+	.answer = IMSG_CTL_PROBE_ANS, .window = 1,
+	.strings = ctl_probe_req },
+[IMSG_CTL_PROBE_ANS] = { NAME(CTL_PROBE_ANS),
+	LINK(BIT(PROC_SPOOLD), BIT(PROC_CTL)), SIZE(w_ctl_probe_ans),
+	.tail = TAIL_TEXT, .id = true },
 };
 
 static const char *const processes[PROC_MAX] = {

@@ -51,7 +51,7 @@ enum process {
  * Workers of a kind are fewer than this.  smtpd and relay of a newer
  * configuration run beside the older ones: their instances are a multiple of
  * this, greater with each reload, plus their number from 0.  smtpd's number 0
- * serves the local socket.
+ * serves the local socket, relay's number 0 has Unix sockets and no network.
  */
 #define WIRE_WORKERS	256
 
@@ -60,6 +60,7 @@ enum imsg_type {
 
 	/* START: postmaster to each process, one way. */
 	IMSG_START_CONFIG_NTF,
+	IMSG_START_SECRETS_NTF,
 	IMSG_START_LOG_NTF,
 	IMSG_START_LISTENER_NTF,
 	IMSG_START_PEER_NTF,
@@ -103,6 +104,8 @@ enum imsg_type {
 	IMSG_RELAY_DELIVER_REQ,
 	IMSG_RELAY_RESULT_NTF,
 	IMSG_RELAY_DELIVER_ANS,
+	IMSG_RELAY_EXPLAIN_REQ,
+	IMSG_RELAY_EXPLAIN_ANS,
 
 	/* CTL: a command asks spoold. */
 	IMSG_CTL_LIST_REQ,
@@ -117,6 +120,12 @@ enum imsg_type {
 	IMSG_CTL_STATUS_ANS,
 	IMSG_CTL_READ_REQ,
 	IMSG_CTL_READ_ANS,
+	IMSG_CTL_WHY_REQ,
+	IMSG_CTL_WHY_ANS,
+	IMSG_CTL_STATS_REQ,
+	IMSG_CTL_STATS_ANS,
+	IMSG_CTL_PROBE_REQ,
+	IMSG_CTL_PROBE_ANS,
 
 	IMSG_MAX
 };
@@ -126,6 +135,11 @@ enum imsg_type {
 /* The process's part of the configuration, a sealed memfd in our grammar. */
 struct w_start_config_ntf {
 	uint64_t generation;		/* counts from 1 with each reload */
+};
+
+/* The secrets file, as a sealed memfd; only for who logs in elsewhere. */
+struct w_start_secrets_ntf {
+	uint64_t generation;		/* of the configuration it goes with */
 };
 
 enum wire_log { WIRE_LOG_FILE = 1, WIRE_LOG_SYSLOG };
@@ -361,7 +375,10 @@ struct w_route_resolve_ans {
 	char	 address[WIRE_ADDRESS];	/* where the walk ended: the final
 					   recipient; a list's place */
 	char	 owner[WIRE_ADDRESS];	/* list: new envelope sender, or "" */
-	char	 hop[WIRE_TARGET];	/* ROUTE_RELAY: where to */
+	char	 hop[WIRE_TARGET];	/* ROUTE_RELAY: relay(...), lmtp(...) or
+					   the name of a [relay] */
+	char	 exchange[WIRE_DOMAIN];	/* ROUTE_RELAY: the domain whose mail
+					   exchangers are the hosts, or "" */
 	char	 text[WIRE_TEXT];	/* ROUTE_TEXT: it; else a reason */
 	char	 where[WIRE_PATH];	/* file:line of the line that decided */
 };
@@ -390,9 +407,13 @@ struct w_route_explain_req {
 	char	 address[WIRE_ADDRESS];
 };
 
-/* The tail is text, a step a line. */
+/* The tail is text, a step a line.  The rest is where the walk ended. */
 struct w_route_explain_ans {
 	uint64_t id;
+	uint64_t kind;			/* enum route_kind; ROUTE_RELAY fills: */
+	char	 hop[WIRE_TARGET];
+	char	 exchange[WIRE_DOMAIN];
+	char	 address[WIRE_ADDRESS];
 };
 
 /* ---- USER ---- */
@@ -499,7 +520,8 @@ struct w_relay_deliver_req {
 	uint8_t  pad;
 	char	 sender[WIRE_ADDRESS];
 	char	 envid[WIRE_ENVID];
-	char	 hop[WIRE_TARGET];	/* relay(...) or a [relay]'s name */
+	char	 hop[WIRE_TARGET];	/* as w_route_resolve_ans has it */
+	char	 exchange[WIRE_DOMAIN];	/* likewise */
 };
 
 enum relay_verdict {
@@ -508,10 +530,30 @@ enum relay_verdict {
 	RELAY_FAILED
 };
 
+/* How far an attempt had come when it got its result. */
+enum relay_stage {
+	STAGE_NONE,			/* not begun: relay's own trouble */
+	STAGE_LOOKUP,			/* of the hosts, in DNS */
+	STAGE_CONNECT,
+	STAGE_GREETING,			/* with EHLO or HELO */
+	STAGE_TLS,
+	STAGE_LOGIN,
+	STAGE_MAIL,
+	STAGE_RCPT,
+	STAGE_DATA,
+	STAGE_MESSAGE			/* the reply to the dot */
+};
+
 struct w_relay_result_ntf {
 	uint64_t transaction;
 	uint32_t recipient;
 	uint32_t verdict;		/* enum relay_verdict */
+	uint32_t stage;			/* enum relay_stage */
+	uint8_t  replied;		/* text is what the server said, else
+					   ours */
+	uint8_t  dsn;			/* the server took the DSN parameters:
+					   it reports what we would */
+	uint8_t  pad[2];
 	char	 status[12];
 	char	 text[WIRE_TEXT];	/* verbatim reply, or what went wrong */
 };
@@ -519,7 +561,35 @@ struct w_relay_result_ntf {
 struct w_relay_deliver_ans {
 	uint64_t transaction;
 	int64_t  closed_until;		/* do not try this hop before; 0 open */
+	uint64_t reached;		/* a server answered MAIL: the hop bears
+					   this much concurrency */
 	char	 host[WIRE_NAME];	/* tried last, as name[address]:port */
+	char	 tls[WIRE_NAME];	/* "none", or version, cipher and how
+					   the server was known */
+};
+
+enum relay_question {
+	RELAY_STATE = 1,		/* of the hop: hosts, connections, how
+					   long closed and why */
+	RELAY_HOSTS,			/* look up: hosts in order, addresses,
+					   what TLS would be used */
+	RELAY_PROBE			/* connect and go up to RCPT, or QUIT if
+					   address is ""; the dialogue */
+};
+
+struct w_relay_explain_req {
+	uint64_t id;			/* echoed */
+	uint64_t question;		/* enum relay_question */
+	char	 hop[WIRE_TARGET];
+	char	 exchange[WIRE_DOMAIN];
+	char	 sender[WIRE_ADDRESS];
+	char	 address[WIRE_ADDRESS];
+};
+
+/* The tail is text, lines for people. */
+struct w_relay_explain_ans {
+	uint64_t id;
+	uint64_t good;			/* RELAY_PROBE: all was accepted */
 };
 
 /* ---- CTL ---- */
@@ -530,13 +600,22 @@ enum ctl_filter_state {			/* a set; 0 is all */
 	CTL_HELD	= 1 << 2
 };
 
+/* Which messages and recipients are meant; "" and 0 are any. */
+struct w_ctl_filter {
+	uint32_t states;		/* set of enum ctl_filter_state */
+	uint32_t pad;
+	int64_t  older;			/* microseconds since arrival */
+	char	 sender[WIRE_NAME];	/* equal, or @domain */
+	char	 recipient[WIRE_NAME];	/* the same */
+	char	 domain[WIRE_NAME];	/* of the recipient, or whose mail
+					   exchangers it waits for */
+	char	 reason[WIRE_NAME];	/* part of the last reason */
+};
+
 /* One page of the queue, in the order of ids, behind one. */
 struct w_ctl_list_req {
 	uint64_t after;
-	uint32_t states;		/* set of enum ctl_filter_state */
-	uint32_t pad;
-	char	 sender[WIRE_NAME];	/* "" any; else equal, or @domain */
-	char	 recipient[WIRE_NAME];
+	struct w_ctl_filter filter;
 };
 
 struct w_ctl_list_ans {
@@ -590,18 +669,18 @@ enum ctl_action {
 	CTL_PAUSE,			/* start no attempts */
 	CTL_RESUME,
 	CTL_CHECK,			/* quick_check and orphan scan */
-	CTL_BACKUP			/* root: a copy of the spool below its
+	CTL_BACKUP,			/* root: a copy of the spool below its
 					   backup/, in a new directory that
-					   recipient names (one component) */
+					   filter.recipient names (one
+					   component) */
+	CTL_BOUNCE			/* give up now: back to the sender */
 };
 
 struct w_ctl_action_req {
 	uint64_t id;			/* 0: by filter */
-	uint32_t action;		/* enum ctl_action */
-	uint32_t states;
+	uint64_t action;		/* enum ctl_action */
 	int64_t  amount;		/* CTL_AGE: microseconds */
-	char	 sender[WIRE_NAME];
-	char	 recipient[WIRE_NAME];
+	struct w_ctl_filter filter;
 };
 
 enum ctl_verdict {
@@ -650,6 +729,51 @@ struct w_ctl_read_req {
 struct w_ctl_read_ans {
 	uint64_t verdict;		/* enum ctl_verdict; tail: a piece */
 	uint64_t size;			/* of the whole export */
+};
+
+/* Why does mail for this domain wait?  The tail is text. */
+struct w_ctl_why_req {
+	uint64_t pad;
+	char	 domain[320];
+};
+
+struct w_ctl_why_ans {
+	uint64_t verdict;		/* enum ctl_verdict */
+};
+
+#define WIRE_AGES	10		/* columns of the table of ages */
+
+/* Waiting recipients by destination and age, a slice of the queue a time. */
+struct w_ctl_stats_req {
+	uint64_t after;			/* queue id; go on behind it */
+};
+
+struct w_ctl_stats_ans {
+	uint64_t verdict;		/* enum ctl_verdict */
+	uint64_t next;			/* ask behind this; 0: that was all */
+	uint64_t count;			/* struct w_ctl_age in the tail */
+};
+
+/*
+ * Recipients of one domain by the age of their message: younger than 5, 10,
+ * 20, 40, 80, 160, 320, 640, 1280 minutes, and older.
+ */
+struct w_ctl_age {
+	uint32_t counts[WIRE_AGES];
+	char	 domain[WIRE_DOMAIN];
+};
+
+/* Try the hosts of an address up to RCPT, or of a domain up to QUIT. */
+struct w_ctl_probe_req {
+	uint64_t pad;
+	char	 sender[320];
+	char	 address[320];		/* user@domain, or a domain */
+};
+
+/* The tail is the dialogue. */
+struct w_ctl_probe_ans {
+	uint64_t verdict;		/* enum ctl_verdict */
+	uint64_t good;			/* all was accepted */
 };
 
 /* ---- the table ---- */

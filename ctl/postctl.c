@@ -78,10 +78,11 @@ run_list(const struct verb *verb, struct request *request)
 
 	memset(&ask, 0, sizeof(ask));
 	for (int i = 0; i < request->count; i++)
-		if (take_state(request->words[i], &ask.states) == -1)
+		if (take_state(request->words[i], &ask.filter.states) == -1)
 			return usage(verb);
-	if (copy_filter(ask.sender, sizeof(ask.sender), request->sender) ==
-	    -1 || copy_filter(ask.recipient, sizeof(ask.recipient),
+	if (copy_filter(ask.filter.sender, sizeof(ask.filter.sender),
+	    request->sender) == -1 || copy_filter(ask.filter.recipient,
+	    sizeof(ask.filter.recipient),
 	    request->recipient) == -1)
 		return usage(verb);
 	return mailq_list(&request->place, &ask, request->json);
@@ -159,15 +160,15 @@ run_action(const struct verb *verb, struct request *request)
 	int			code, worst = EX_OK;
 
 	memset(&action, 0, sizeof(action));
-	if (copy_filter(action.sender, sizeof(action.sender),
-	    request->sender) == -1 || copy_filter(action.recipient,
-	    sizeof(action.recipient), request->recipient) == -1)
+	if (copy_filter(action.filter.sender, sizeof(action.filter.sender),
+	    request->sender) == -1 || copy_filter(action.filter.recipient,
+	    sizeof(action.filter.recipient), request->recipient) == -1)
 		return usage(verb);
 	selected = request->sender != NULL || request->recipient != NULL ||
 	    (request->count == 0 && verb->action == CTL_RUN);
 	while (request->count > 0) {
 		if (strcmp(request->words[0], "all") != 0 &&
-		    take_state(request->words[0], &action.states) == -1)
+		    take_state(request->words[0], &action.filter.states) == -1)
 			break;
 		selected = true;
 		request->words++;
@@ -342,8 +343,8 @@ run_backup(const struct verb *verb, struct request *request)
 	memset(&action, 0, sizeof(action));
 	action.action = verb->action;
 	if (request->count != 1 || strchr(request->words[0], '/') != NULL ||
-	    request->words[0][0] == '.' || copy_filter(action.recipient,
-	    sizeof(action.recipient), request->words[0]) == -1)
+	    request->words[0][0] == '.' || copy_filter(action.filter.recipient,
+	    sizeof(action.filter.recipient), request->words[0]) == -1)
 		return usage(verb);
 	if ((code = control_open(&request->place, &control)) != EX_OK)
 		return code;

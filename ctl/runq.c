@@ -14,7 +14,7 @@ take_word(struct w_ctl_action_req *action, const char *word)
 {
 	if (queueid_parse(word, &action->id) == 0)
 		return;
-	snprintf(action->recipient, sizeof(action->recipient), "%s%s",
+	snprintf(action->filter.recipient, sizeof(action->filter.recipient), "%s%s",
 	    strchr(word, '@') == NULL ? "@" : "", word);
 }
 
@@ -27,7 +27,7 @@ take_flags(struct w_ctl_action_req *action, const struct options *options)
 	if (options->run_recipient != NULL)
 		take_word(action, options->run_recipient);
 	if (options->run_sender != NULL)
-		snprintf(action->sender, sizeof(action->sender), "%s%s",
+		snprintf(action->filter.sender, sizeof(action->filter.sender), "%s%s",
 		    strchr(options->run_sender, '@') == NULL ? "@" : "",
 		    options->run_sender);
 }

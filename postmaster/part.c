@@ -18,7 +18,7 @@
 static const char *const parts[PROC_MAX][PARTS_MAX] = {
 	[PROC_SMTPD]	= { "core", "smtpd" },
 	[PROC_POLICYD]	= { "core", "smtpd", "pipe", "relay", "route" },
-	[PROC_SPOOLD]	= { "core" },
+	[PROC_SPOOLD]	= { "core", "relay" },
 	[PROC_RELAY]	= { "core", "relay" },
 	[PROC_DELIVER]	= { "core", "pipe" }
 };

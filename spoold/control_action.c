@@ -115,13 +115,13 @@ wants_state(const struct sweep *sweep, uint64_t id, uint32_t row,
 {
 	uint32_t	 state = CTL_DEFERRED;
 
-	if (sweep->request.states == 0)
+	if (sweep->request.filter.states == 0)
 		return true;
 	if (stored == STORED_HELD)
 		state = CTL_HELD;
 	else if (queue_find_recipient(id, row) != NULL)
 		state = CTL_ACTIVE;
-	return (sweep->request.states & state) != 0;
+	return (sweep->request.filter.states & state) != 0;
 }
 
 /* Collect the rows of a message that change, then change them. */
@@ -140,7 +140,7 @@ change_rows(struct sweep *sweep, uint64_t id)
 		stored = db_integer(sql, 2);
 		to = new_state(sweep->request.action, stored);
 		if (to == -1 || !wants_state(sweep, id, row, stored) ||
-		    !list_matches(sweep->request.recipient, db_text(sql, 12)))
+		    !list_matches(sweep->request.filter.recipient, db_text(sql, 12)))
 			continue;
 		count_change(stored, to);
 		note_change(sweep, id, row, (enum stored)to);
@@ -224,7 +224,7 @@ change_message(struct sweep *sweep, uint64_t id)
 	int		 result = 0;
 
 	if (message == NULL || !client_owns(&who, message) ||
-	    !list_matches(sweep->request.sender, message->sender))
+	    !list_matches(sweep->request.filter.sender, message->sender))
 		goto out;
 	switch (sweep->request.action) {
 	case CTL_REROUTE:
@@ -510,7 +510,7 @@ action_begin(struct client *client, const struct w_ctl_action_req *request)
 		return;
 	}
 	if (request->action == CTL_BACKUP) {
-		back_up(client, request->recipient);
+		back_up(client, request->filter.recipient);
 		return;
 	}
 	if (request->action >= CTL_PAUSE) {
@@ -518,8 +518,8 @@ action_begin(struct client *client, const struct w_ctl_action_req *request)
 		return;
 	}
 	if (request->action == CTL_RUN && request->id == 0 &&
-	    request->states == 0 && request->sender[0] == '\0' &&
-	    request->recipient[0] == '\0') {
+	    request->filter.states == 0 && request->filter.sender[0] == '\0' &&
+	    request->filter.recipient[0] == '\0') {
 		run_all(client);
 		return;
 	}

@@ -105,7 +105,7 @@ add_recipient(struct tail *tail, enum sql sql, uint32_t state, bool visible)
  */
 static bool
 add_message(struct tail *tail, const struct message *message,
-    const struct w_ctl_list_req *filter, bool visible)
+    const struct w_ctl_filter *filter, bool visible)
 {
 	const struct message	*in_work = queue_find(message->id);
 	struct w_ctl_message	*shown;
@@ -159,8 +159,8 @@ list_page(struct client *client, const struct w_ctl_list_req *question)
 	bool			 filtered, visible;
 	int			 result;
 
-	filtered = question->sender[0] != '\0' ||
-	    question->recipient[0] != '\0';
+	filtered = question->filter.sender[0] != '\0' ||
+	    question->filter.recipient[0] != '\0';
 	for (result = db_ask(SQL_MESSAGE_PAGE, "ii", (int64_t)last,
 	    (int64_t)SCAN_MAX); result == 1 &&
 	    answer.count < PAGE_MESSAGES && tail.length < TAIL_MAX / 2;
@@ -171,8 +171,8 @@ list_page(struct client *client, const struct w_ctl_list_req *question)
 			continue;
 		visible = client_owns(client, message);
 		if ((visible || !filtered) &&
-		    list_matches(question->sender, message->sender) &&
-		    add_message(&tail, message, question, visible))
+		    list_matches(question->filter.sender, message->sender) &&
+		    add_message(&tail, message, &question->filter, visible))
 			answer.count++;
 		message_free(message);
 	}

@@ -67,6 +67,22 @@ test_values(void **state)
 }
 
 static void
+test_holder(void **state)
+{
+	struct conf *conf = parse("[relay \"a\"]\nport = 1\n"
+	    "[relay \"*\"]\nport = 2\ntls = none\n");
+	struct conf_section *own = conf_section(conf, "relay", "a");
+	struct conf_section *all = conf_section(conf, "relay", "*");
+
+	(void)state;
+	assert_ptr_equal(conf_holder(conf, "relay", own, "port"), own);
+	assert_ptr_equal(conf_holder(conf, "relay", own, "tls"), all);
+	assert_ptr_equal(conf_holder(conf, "relay", NULL, "port"), all);
+	assert_null(conf_holder(conf, "relay", own, "rate"));
+	conf_free(conf);
+}
+
+static void
 test_units(void **state)
 {
 	static const char *const bad[] = { "", "x", "1x", "-1", "1.5", "1 k",
@@ -221,6 +237,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_holder),
 		cmocka_unit_test(test_units),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_routes),
