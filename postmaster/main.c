@@ -33,6 +33,7 @@ static struct {
 	int			 parent;	/* pipe to whoever started us */
 	bool			 listeners_missing;
 	bool			 announced;
+	bool			 ending;	/* told to, and on the way */
 } state = { .ready = -1, .parent = -1 };
 
 static void
@@ -290,9 +291,13 @@ on_signal(int number, short events, void *arg)
 		children_reap();
 		break;
 	case SIGHUP:
-		reload();
+		if (!state.ending)
+			reload();
 		break;
 	default:
+		if (state.ending)
+			break;
+		state.ending = true;
 		log_note(LOG_INFO, "end", "by signal %d", number);
 		systemd_notify("STOPPING=1");
 		evtimer_del(state.tick);

@@ -53,4 +53,19 @@ ok "a broken file is complained of" wait_for 10 \
     grep -Eq 'postmaster.cf:[0-9]+' "$SCRATCH/log"
 ok "and the old one stays" send_to new@here.test
 ok "to the end" wait_for_mail "$box" 3 10
+
+# An end under way is no time for a reload: one process is held up meanwhile.
+write_conf "new@here.test  pmtest1"
+starts=$(grep -c 'started process=' "$SCRATCH/log")
+held=$(suite_pids smtpd | tail -n 1)
+kill -STOP "$held"
+kill -TERM "$MAIN"
+ok "the end begins" wait_for_log 10 ' end .*signal 15'
+kill -HUP "$MAIN"
+kill -TERM "$MAIN"
+sleep 1
+is "nothing is started any more" \
+    "$(grep -c 'started process=' "$SCRATCH/log")" "$starts"
+kill -CONT "$held"
+ok "and it ends" wait_for 20 suite_gone "$MAIN"
 done_testing
