@@ -38,6 +38,7 @@ move_message(struct damage *damage)
 	    clock_now()) == -1 ||
 	    db_run(SQL_RECIPIENT_DAMAGED, "iuti", id, 0U, damage->why,
 	    clock_now()) == -1 ||
+	    db_run(SQL_ATTEMPT_REMOVE, "i", id) == -1 ||
 	    db_run(SQL_RECIPIENT_REMOVE, "i", id) == -1)
 		return -1;
 	switch (db_run(SQL_MESSAGE_REMOVE, "i", id)) {

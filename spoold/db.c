@@ -29,6 +29,8 @@
 #define LOCK_WAIT	10000			/* milliseconds */
 #define WAL_SIZE	(64 * 1024 * 1024)
 #define NAME_LENGTH	64
+#define SALVAGE_COLUMNS	32
+#define SALVAGE_TEXT	1024
 
 static struct {
 	sqlite3		*handle;
@@ -445,6 +447,42 @@ prepare_all(void)
 /* ---- repair ---- */
 
 /*
+ * The statement that takes as many columns of a row as the damaged table has:
+ * an older one lacks the last of them.  NULL if it does not fit.
+ */
+static sqlite3_stmt *
+prepare_carrying(const char *table, int columns)
+{
+	sqlite3_stmt	*all = NULL, *to = NULL;
+	char		 text[SALVAGE_TEXT], marks[SALVAGE_COLUMNS * 2 + 1];
+	size_t		 at;
+	int		 i;
+
+	(void)snprintf(text, sizeof(text), "SELECT * FROM main.%s", table);
+	if (columns < 1 || columns > SALVAGE_COLUMNS ||
+	    sqlite3_prepare_v2(db.handle, text, -1, &all, NULL) !=
+	    SQLITE_OK || columns > sqlite3_column_count(all))
+		goto out;
+	at = (size_t)snprintf(text, sizeof(text),
+	    "INSERT OR IGNORE INTO main.%s (", table);
+	for (i = 0; i < columns; i++) {
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s",
+		    i > 0 ? "," : "", sqlite3_column_name(all, i));
+		if (at >= sizeof(text))
+			goto out;
+		memcpy(marks + 2 * i, ",?", 3);
+	}
+	if (strlcat(text, ") VALUES (", sizeof(text)) >= sizeof(text) ||
+	    strlcat(text, marks + 1, sizeof(text)) >= sizeof(text) ||
+	    strlcat(text, ")", sizeof(text)) >= sizeof(text))
+		goto out;
+	(void)sqlite3_prepare_v2(db.handle, text, -1, &to, NULL);
+out:
+	(void)sqlite3_finalize(all);
+	return to;
+}
+
+/*
  * Carry over the rows of a table in the order of its key, up to one that
  * cannot be read.  Returns how many.
  */
@@ -453,7 +491,7 @@ salvage(sqlite3 *bad, const char *table, const char *key, const char *order)
 {
 	sqlite3_stmt	*from = NULL, *to = NULL;
 	int64_t		 carried = 0;
-	char		 text[NAME_LENGTH * 8];
+	char		 text[NAME_LENGTH * 2];
 	int		 i, columns;
 
 	(void)snprintf(text, sizeof(text), "SELECT * FROM %s ORDER BY %s",
@@ -461,10 +499,7 @@ salvage(sqlite3 *bad, const char *table, const char *key, const char *order)
 	if (sqlite3_prepare_v2(bad, text, -1, &from, NULL) != SQLITE_OK)
 		goto out;
 	columns = sqlite3_column_count(from);
-	(void)snprintf(text, sizeof(text), "INSERT OR IGNORE INTO main.%s"
-	    " VALUES (%.*s)", table, columns * 2 - 1,
-	    "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?");
-	if (sqlite3_prepare_v2(db.handle, text, -1, &to, NULL) != SQLITE_OK)
+	if ((to = prepare_carrying(table, columns)) == NULL)
 		goto out;
 	while (sqlite3_step(from) == SQLITE_ROW) {
 		for (i = 0; i < columns; i++)
@@ -516,6 +551,9 @@ salvage_all(sqlite3 *bad)
 	(void)salvage(bad, "recipient", "key", "message, row");
 	(void)salvage(bad, "recipient", "key backwards",
 	    "message DESC, row DESC");
+	(void)salvage(bad, "attempt", "key", "message, row, number");
+	(void)salvage(bad, "attempt", "key backwards",
+	    "message DESC, row DESC, number DESC");
 	(void)salvage(bad, "damaged", "rowid", "rowid");
 	/* The ids of messages that are long gone are not given again. */
 	(void)snprintf(text, sizeof(text), "UPDATE spool SET high ="
@@ -545,6 +583,8 @@ static const char repair_text[] =
     " quote(address) FROM main.recipient"
     " WHERE message NOT IN (SELECT id FROM main.message);"
     "DELETE FROM main.recipient"
+    " WHERE message NOT IN (SELECT id FROM main.message);"
+    "DELETE FROM main.attempt"
     " WHERE message NOT IN (SELECT id FROM main.message);"
     "UPDATE main.recipient SET state = 1, next = 0 WHERE state = 0;"
     "UPDATE main.message SET waiting = (SELECT count(*) FROM"

@@ -4,6 +4,8 @@
  */
 #include "spoold.h"
 
+#define GIVE_UP	"8"		/* the bit of it in recipient.flags */
+
 #define MESSAGE_COLUMNS \
 	"id, arrival, size, body_sum, kind, in_file, body_type, ret, rows," \
 	" waiting, owner, uid, standing, port, family, client, tls, esmtp," \
@@ -11,7 +13,7 @@
 #define RECIPIENT_COLUMNS \
 	"message, row, state, next, attempts, tries, epoch, poison, notify," \
 	" flags, parent, place, address, target, original, account, sender," \
-	" orcpt, lane, sum, status, reason, tried"
+	" orcpt, lane, sum, status, reason, tried, decided, why"
 
 /* The schema, as the changes that led to it; a version is an index + 1. */
 const char *const db_migrations[] = {
@@ -60,7 +62,16 @@ const char *const db_migrations[] = {
 	" octets INTEGER NOT NULL, deferred INTEGER NOT NULL,"
 	" held INTEGER NOT NULL, epoch INTEGER NOT NULL,"
 	" history TEXT NOT NULL);"
-	"INSERT INTO spool VALUES (1, 0, 0, 0, 0, 0, 0, 0, '');"
+	"INSERT INTO spool VALUES (1, 0, 0, 0, 0, 0, 0, 0, '');",
+	"CREATE TABLE attempt ("
+	" message INTEGER NOT NULL, row INTEGER NOT NULL,"
+	" number INTEGER NOT NULL, tried INTEGER NOT NULL,"
+	" stage INTEGER NOT NULL, replied INTEGER NOT NULL,"
+	" host TEXT NOT NULL, tls TEXT NOT NULL, status TEXT NOT NULL,"
+	" reply TEXT NOT NULL,"
+	" PRIMARY KEY (message, row, number)) WITHOUT ROWID;"
+	"ALTER TABLE recipient ADD COLUMN decided TEXT;"
+	"ALTER TABLE recipient ADD COLUMN why TEXT;"
 };
 
 const int db_version = sizeof(db_migrations) / sizeof(db_migrations[0]);
@@ -101,12 +112,18 @@ const char *const db_statements[SQL_MAX] = {
 	" WHERE message = ? AND final IS NOT NULL",
 [SQL_RECIPIENT_DEFER] = "UPDATE recipient SET"
 	" state = CASE WHEN state IN (2, 5) THEN state ELSE ?3 END,"
-	" next = ?4, attempts = ?5, tries = ?6, epoch = ?7, poison = ?8,"
-	" flags = ?9, lane = ?10, status = ?11, reason = ?12, tried = ?13"
-	" WHERE message = ?1 AND row = ?2",
+	" next = CASE WHEN flags & " GIVE_UP " THEN next ELSE ?4 END,"
+	" attempts = ?5, tries = ?6, epoch = ?7, poison = ?8,"
+	" flags = ?9 | (flags & " GIVE_UP "), lane = ?10, status = ?11,"
+	" reason = ?12, tried = ?13, decided = ifnull(?14, decided),"
+	" why = ?15 WHERE message = ?1 AND row = ?2",
 [SQL_RECIPIENT_END] = "UPDATE recipient SET state = ?3, final = ?4,"
-	" status = ?5, reason = ?6, tried = ?7, attempts = ?8"
+	" status = ?5, reason = ?6, tried = ?7, attempts = ?8,"
+	" decided = ifnull(?9, decided), why = NULL"
 	" WHERE message = ?1 AND row = ?2",
+[SQL_RECIPIENT_GIVE_UP] = "UPDATE recipient SET state = 1, next = ?3,"
+	" lane = NULL, flags = flags | " GIVE_UP
+	" WHERE message = ?1 AND row = ?2 AND state IN (0, 1, 2)",
 [SQL_RECIPIENT_STATE] = "UPDATE recipient SET state = ?3, next = ?4"
 	" WHERE message = ?1 AND row = ?2",
 [SQL_RECIPIENT_REMOVE] = "DELETE FROM recipient WHERE message = ?",
@@ -127,6 +144,15 @@ const char *const db_statements[SQL_MAX] = {
 	" quote(state) || ',' || quote(address) || ',' || quote(target)"
 	" FROM recipient WHERE message = ?1 AND (row = ?2 OR ?2 = 0)",
 [SQL_RECIPIENT_DROP] = "DELETE FROM recipient WHERE message = ? AND row = ?",
+[SQL_ATTEMPT_ADD] = "INSERT OR REPLACE INTO attempt (message, row, number,"
+	" tried, stage, replied, host, tls, status, reply)"
+	" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+[SQL_ATTEMPT_TRIM] = "DELETE FROM attempt WHERE message = ?1 AND row = ?2"
+	" AND number <= (SELECT number FROM attempt WHERE message = ?1"
+	" AND row = ?2 ORDER BY number DESC LIMIT 1 OFFSET ?3)",
+[SQL_ATTEMPT_OF] = "SELECT number, tried, stage, replied, host, tls, status,"
+	" reply FROM attempt WHERE message = ? AND row = ? ORDER BY number",
+[SQL_ATTEMPT_REMOVE] = "DELETE FROM attempt WHERE message = ?",
 [SQL_DUE] = "SELECT " RECIPIENT_COLUMNS " FROM recipient"
 	" WHERE state = 1 AND (next, message, row) > (?, ?, ?)"
 	" AND next <= ? ORDER BY next, message, row LIMIT ?",

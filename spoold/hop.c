@@ -267,7 +267,7 @@ find_out(uint64_t number, const struct link *link)
 	return NULL;
 }
 
-static void
+static struct ending *
 add_result(struct transaction *transaction, struct recipient *recipient,
     uint32_t verdict, const char *status, const char *text)
 {
@@ -280,6 +280,7 @@ add_result(struct transaction *transaction, struct recipient *recipient,
 		[RELAY_DONE] = "2.0.0", [RELAY_DEFERRED] = "4.0.0",
 		[RELAY_FAILED] = "5.0.0"
 	};
+	struct ending	*ending;
 
 	TAILQ_REMOVE(&transaction->recipients, recipient, waiting);
 	gate_answered(&hops.gates[place_of(transaction->link)],
@@ -287,9 +288,11 @@ add_result(struct transaction *transaction, struct recipient *recipient,
 	recipient->holder = NULL;
 	if (transaction->outcome == NULL)
 		transaction->outcome = outcome_new(transaction->message);
-	outcome_add(transaction->outcome, recipient, kinds[verdict],
+	ending = outcome_add(transaction->outcome, recipient, kinds[verdict],
 	    status[0] == statuses[verdict][0] ? status : statuses[verdict],
 	    text, "");
+	ending->attempted = true;
+	return ending;
 }
 
 static void
@@ -298,11 +301,13 @@ on_relay_result(struct link *link, struct frame *frame, void *arg)
 	const struct w_relay_result_ntf	*result = frame->payload;
 	struct transaction		*transaction;
 	struct recipient		*recipient;
+	struct ending			*ending;
 
 	(void)arg;
 	transaction = find_out(result->transaction, link);
 	if (transaction == NULL || result->verdict < RELAY_DONE ||
-	    result->verdict > RELAY_FAILED) {
+	    result->verdict > RELAY_FAILED ||
+	    result->stage > STAGE_MESSAGE) {
 		link_violation(link, "a result of no transaction");
 		return;
 	}
@@ -313,8 +318,11 @@ on_relay_result(struct link *link, struct frame *frame, void *arg)
 		link_violation(link, "a result of no recipient");
 		return;
 	}
-	add_result(transaction, recipient, result->verdict, result->status,
-	    result->text);
+	ending = add_result(transaction, recipient, result->verdict,
+	    result->status, result->text);
+	ending->stage = (enum relay_stage)result->stage;
+	ending->replied = result->replied != 0;
+	ending->dsn = result->dsn != 0;
 }
 
 /* Remember of the lane what relay found. */
@@ -384,7 +392,7 @@ on_relay_deliver_ans(struct link *link, struct frame *frame, void *arg)
 		    "no reply for this recipient");
 	if (transaction->outcome != NULL) {
 		ending = outcome_finish_relay(transaction->outcome,
-		    answer->host, closed_until);
+		    answer->host, answer->tls, closed_until);
 		note_closed(transaction->lane, closed_until, ending);
 		outcome_store(transaction->outcome);
 	}

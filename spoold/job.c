@@ -103,11 +103,13 @@ end_job(struct recipient *recipient, enum ending_kind kind,
 	struct outcome		*outcome = outcome_new(recipient->message);
 	struct recipient	*other;
 
-	outcome_add(outcome, recipient, kind, status, text, place);
+	outcome_add(outcome, recipient, kind, status, text,
+	    place)->attempted = true;
 	while ((other = TAILQ_FIRST(&recipient->also)) != NULL) {
 		TAILQ_REMOVE(&recipient->also, other, waiting);
 		other->holder = NULL;
-		outcome_add(outcome, other, kind, status, text, place);
+		outcome_add(outcome, other, kind, status, text,
+		    place)->attempted = true;
 	}
 	outcome_store(outcome);
 }

@@ -69,23 +69,26 @@ outcome_add(struct outcome *outcome, struct recipient *recipient,
 	(void)strlcpy(ending->status, status, sizeof(ending->status));
 	ending->text = copy(text);
 	ending->where = copy(where);
+	ending->tls = copy("");
 	TAILQ_INSERT_TAIL(&outcome->endings, ending, entry);
 	return ending;
 }
 
 /*
- * A relay's transaction is over: note the host for all, and for those that
- * wait that it is closed.  Returns the first of them, or NULL.
+ * A relay's transaction is over: note the host and its TLS for all, and for
+ * those that wait that it is closed.  Returns the first of them, or NULL.
  */
 struct ending *
 outcome_finish_relay(struct outcome *outcome, const char *host,
-    int64_t closed_until)
+    const char *tls, int64_t closed_until)
 {
 	struct ending	*ending, *first = NULL;
 
 	TAILQ_FOREACH(ending, &outcome->endings, entry) {
 		free(ending->where);
+		free(ending->tls);
 		ending->where = copy(host);
+		ending->tls = copy(tls);
 		if (ending->kind != ENDING_DEFERRED)
 			continue;
 		ending->not_before = closed_until;
@@ -116,6 +119,10 @@ decide_retry(struct ending *ending, int64_t now)
 		.is_bounce = recipient->message->kind != MESSAGE_MAIL,
 		.random = arc4random()
 	};
+	if (recipient->give_up) {
+		ending->kind = ENDING_FAILED;
+		return;
+	}
 	if (retry_expired(settings(), &facts)) {
 		if (asprintf(&text, "gave up after %u attempts: %s",
 		    recipient->attempts, ending->text) == -1)
@@ -197,13 +204,14 @@ store_expansion(struct outcome *outcome, struct ending *ending,
 static int
 store_ending(const struct ending *ending)
 {
-	if (ending->stored == STORED_DEFERRED || ending->stored == STORED_HELD)
-		return store_defer(ending->recipient, ending->next,
-		    ending->status, ending->text, ending->stored);
-	if (!is_over(ending))
+	bool	 waits = ending->stored == STORED_DEFERRED ||
+		     ending->stored == STORED_HELD;
+
+	if (!waits && !is_over(ending))
 		return 0;
-	return store_end(ending->recipient, ending->stored, ending->status,
-	    ending->text);
+	if (ending->attempted && store_attempt(ending) == -1)
+		return -1;
+	return waits ? store_defer(ending) : store_end(ending);
 }
 
 /* The message's only row has ended: nothing but its removal is written. */
@@ -220,10 +228,41 @@ is_whole(const struct outcome *outcome)
 static int
 remove_message(struct outcome *outcome)
 {
-	int	 removed = store_remove_message(outcome->message);
+	const struct message	*message = outcome->message;
+	int			 removed;
 
+	/* The usual message had but one attempt, which was not stored. */
+	removed = store_remove_message(message, message->rows > 1 ||
+	    TAILQ_FIRST(&outcome->endings)->recipient->attempts > 1);
 	outcome->gone = removed == 1;
 	return removed == -1 ? -1 : 0;
+}
+
+/* How many of the endings are the last of their recipient. */
+static uint32_t
+count_over(const struct outcome *outcome)
+{
+	const struct ending	*ending;
+	uint32_t		 count = 0;
+
+	TAILQ_FOREACH(ending, &outcome->endings, entry)
+		if (is_over(ending) && ending->expansion == NULL)
+			count++;
+	return count;
+}
+
+/* All that waits of the message ends at once: it goes as a whole. */
+static int
+remove_whole(struct outcome *outcome)
+{
+	const struct ending	*ending;
+
+	if (remove_message(outcome) == -1)
+		return -1;
+	if (outcome->gone)
+		TAILQ_FOREACH(ending, &outcome->endings, entry)
+			store_uncount(ending->recipient);
+	return 0;
 }
 
 static int
@@ -234,6 +273,8 @@ store_rows(struct outcome *outcome)
 
 	if (store_left(outcome->message, 0, 0, &rows, &waiting) == -1)
 		return -1;
+	if (waiting > 0 && waiting == count_over(outcome))
+		return remove_whole(outcome);
 	before = rows;
 	TAILQ_FOREACH(ending, &outcome->endings, entry) {
 		if (ending->expansion != NULL &&
@@ -258,11 +299,8 @@ run_outcome(struct work *work)
 	outcome->rows = outcome->message->rows;
 	outcome->gone = false;
 	if (is_whole(outcome)) {
-		if (remove_message(outcome) == -1)
+		if (remove_whole(outcome) == -1)
 			return -1;
-		if (outcome->gone)
-			store_uncount(
-			    TAILQ_FIRST(&outcome->endings)->recipient);
 	} else if (outcome->message->rows == 1 &&
 	    TAILQ_FIRST(&outcome->endings)->expansion == NULL) {
 		if (store_ending(TAILQ_FIRST(&outcome->endings)) == -1)
@@ -316,6 +354,8 @@ log_ending(const struct ending *ending)
 		    ending->where : route->text);
 	else if (ending->where[0] != '\0')
 		log_string("mailbox", ending->where);
+	if (ending->tls[0] != '\0')
+		log_string("tls", ending->tls);
 	log_seconds("delay", clock_now() - recipient->message->arrival);
 	log_number("attempts", recipient->attempts);
 	log_string("status", ending->status);
@@ -381,6 +421,8 @@ end_one(struct message *message, struct ending *ending)
 		message_forget_final(message, recipient->row);
 	if (recipient->stored == STORED_MARKED)
 		purge_wake();
+	if (recipient->give_up && ending->next > 0)
+		queue_rescan();		/* its row was made due meanwhile */
 	recipient_set(recipient, RECIPIENT_OUTSIDE);
 	queue_leave(recipient);
 }
@@ -391,6 +433,7 @@ free_ending(struct ending *ending)
 	expansion_free(ending->expansion);
 	free(ending->text);
 	free(ending->where);
+	free(ending->tls);
 	free(ending);
 }
 

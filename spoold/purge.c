@@ -65,7 +65,7 @@ remove_if_done(uint64_t id)
 		return 0;
 	if (message->in_file)
 		purge.files[purge.file_count++] = id;
-	result = store_remove_message(message);
+	result = store_remove_message(message, true);
 	message_free(message);
 	return result;
 }

@@ -217,6 +217,9 @@ queue_take(struct recipient *recipient)
 	if (recipient->refused)
 		outcome_one(recipient, ENDING_FAILED, "5.1.1",
 		    "the address was refused when it was submitted", "");
+	else if (recipient->give_up)
+		outcome_one(recipient, ENDING_FAILED, "5.0.0",
+		    "given up by the operator", "");
 	else if (recipient->state == RECIPIENT_OUTSIDE)
 		attempt_begin(recipient);
 	else if (recipient->state == RECIPIENT_ROUTED)

@@ -41,6 +41,7 @@ struct settings {
 };
 
 const struct settings	*settings(void);
+const struct conf	*spoold_conf(void);
 struct event_base	*spoold_base(void);
 
 /* message.c, recipient.c: the objects */
@@ -124,6 +125,13 @@ struct recipient {
 	bool		 had_route;
 	bool		 refused;	/* undeliverable from the start */
 	bool		 warned;	/* a delay notice was sent */
+	/*
+	 * The operator has given it up: it fails without another attempt when
+	 * it is next taken, or when the one that is out comes back.  Set by
+	 * SQL_RECIPIENT_GIVE_UP, which makes the row due now, and by hand in
+	 * an object that is OUT or ENDING.
+	 */
+	bool		 give_up;
 	bool		 first_try;	/* no attempt, not even a lost one */
 	char		*address;
 	char		*target;	/* "" or the list's member */
@@ -151,7 +159,9 @@ struct route {
 	char		*extension;
 	char		*domain;
 	char		*address;	/* final recipient */
-	char		*text;		/* JOB_TEXT, JOB_FORWARD */
+	char		*text;		/* JOB_TEXT, JOB_FORWARD; RELAY: hop */
+	char		*exchange;	/* RELAY: whose mail exchangers, or "" */
+	char		*where;		/* file:line that decided, or "" */
 };
 
 struct message	*message_new(uint64_t);
@@ -188,6 +198,8 @@ enum sql {
 	SQL_RECIPIENT_UNEXPAND, SQL_RECIPIENT_WAITING,
 	SQL_RECIPIENT_DAMAGED, SQL_RECIPIENT_DROP, SQL_RECIPIENT_CHILDREN,
 	SQL_RECIPIENT_REAGE, SQL_RECIPIENT_PUT_OFF, SQL_RECIPIENT_TOTALS,
+	SQL_RECIPIENT_GIVE_UP,
+	SQL_ATTEMPT_ADD, SQL_ATTEMPT_TRIM, SQL_ATTEMPT_OF, SQL_ATTEMPT_REMOVE,
 	SQL_DUE, SQL_DUE_LANE, SQL_DUE_FIRST, SQL_NEW,
 	SQL_MARKED, SQL_DAMAGED_GET, SQL_DAMAGED_COUNT, SQL_BACKUP,
 	SQL_SPOOL_GET, SQL_SPOOL_SET, SQL_VACUUM, SQL_CHECK,
@@ -241,7 +253,7 @@ void		 store_count(int64_t, int64_t, int64_t, int64_t);
 
 int		 store_add_message(struct message *);
 int		 store_add_recipient(struct recipient *, enum stored);
-int		 store_remove_message(const struct message *);
+int		 store_remove_message(const struct message *, bool);
 struct message	*store_message(enum sql);
 struct message	*store_load_message(uint64_t);
 int		 store_age_message(const struct message *, int64_t);
@@ -250,10 +262,10 @@ int		 store_count_rows(uint64_t, int);
 int		 store_recount(void);
 int		 store_load_body(struct message *);
 struct recipient *store_recipient(enum sql, struct message *);
-int		 store_defer(const struct recipient *, int64_t, const char *,
-		    const char *, enum stored);
-int		 store_end(const struct recipient *, enum stored, const char *,
-		    const char *);
+struct ending;
+int		 store_defer(const struct ending *);
+int		 store_end(const struct ending *);
+int		 store_attempt(const struct ending *);
 int		 store_left(const struct message *, uint32_t, uint32_t,
 		    uint32_t *, uint32_t *);
 
@@ -347,34 +359,95 @@ void		 queue_wake(void);
 size_t		 queue_size(void);
 bool		 queue_is_paused(void);
 
+/* pace.c: pure; how much a next hop bears */
+
+/* At most count in any time; count 0 is no limit. */
+struct rate {
+	int64_t		 count;
+	int64_t		 time;
+};
+
+struct pace {
+	uint32_t	 allowed;	/* transactions at a time */
+	bool		 proven;	/* the last one reached a server */
+};
+
+void		 pace_start(struct pace *, uint32_t);
+void		 pace_reached(struct pace *, uint32_t);
+void		 pace_failed(struct pace *);
+void		 pace_probe(struct pace *);
+int64_t		 rate_opens(const struct rate *, int64_t);
+int64_t		 rate_take(const struct rate *, int64_t, int64_t);
+
+/* limits.c: what the configuration says of next hops, by their text */
+
+struct hop_limits {
+	uint32_t	 connections;	/* transactions at a time */
+	uint32_t	 recipients;	/* of a transaction */
+	struct rate	 rate;		/* of transactions */
+	char		 section[WIRE_NAME];	/* that has the rate */
+};
+
+void		 limits_of(const char *, struct hop_limits *);
+bool		 limits_is_unix(const char *);
+
 /* lane.c: a next hop or a user that mail waits for */
 
+struct cursor;
 struct transaction;
 TAILQ_HEAD(transactions, transaction);
 
 struct lane {
 	RB_ENTRY(lane)	 entry;
 	TAILQ_ENTRY(lane) ready;	/* has transactions that may go */
+	TAILQ_ENTRY(lane) behind;	/* more wait in the database */
+	/*
+	 * What people and the column lane are shown: the hop, or "EXCHANGE by
+	 * HOP", or "user NAME".
+	 */
 	char		*text;
+	char		*hop;		/* as in struct route; "" a user */
+	char		*exchange;	/* likewise; "" none */
 	uint32_t	 count;		/* recipients in the window */
 	bool		 backlog;	/* more wait in the database */
 	bool		 is_ready;
+	struct cursor	*flush;		/* of a run of the queue, or NULL */
 	int64_t		 closed_until;
 	char		*reason;	/* why it is closed */
 	struct transactions waiting;
+	uint32_t	 waiting_count;	/* transactions */
 	uint32_t	 out;		/* transactions at relay */
+	struct pace	 pace;
+	struct hop_limits limits;
+	int64_t		 rate_until;	/* see rate_take(); monotonic */
 };
 
 struct lane	*lane_find(const char *);
-struct lane	*lane_get(const char *);
-bool		 lane_join(struct recipient *, const char *);
+struct lane	*lane_of_route(const struct route *);
+bool		 lane_join(struct recipient *, struct lane *);
+struct lane	*lane_of_text(const char *);
+bool		 lane_is_hop(const struct lane *);
 void		 lane_set_backlog(struct lane *, bool);
 void		 lane_leave(struct recipient *);
+void		 lane_open(struct lane *);
 void		 lane_open_all(void);
 struct lane	*lane_next_backlog(void);
 uint32_t	 lane_room(const struct lane *);
+int64_t		 lane_turn(const struct lane *, int64_t);
+void		 lane_configure(void);
 void		 lane_prune(int64_t);
 size_t		 lane_count_closed(int64_t);
+
+/*
+ * For the operator.  A lane is of a domain if its hosts are that domain's
+ * mail exchangers, if its hop's text names it, or if a recipient in memory
+ * that waits in it has that domain; "" is all.  lane_next_of() begins with
+ * NULL.  lane_describe() prints lines of two blanks, a word and what it is.
+ */
+bool		 lane_is_of(const struct lane *, const char *);
+struct lane	*lane_next_of(const struct lane *, const char *);
+size_t		 lane_open_matching(const char *);
+void		 lane_describe(const struct lane *, FILE *);
 
 /* gate.c: what kills a neighbour goes through alone */
 
@@ -442,10 +515,18 @@ struct ending {
 	char		 status[12];
 	char		*text;
 	char		*where;		/* mailbox, or host of the relay */
-	int64_t		 not_before;	/* DEFERRED: or later */
+	int64_t		 not_before;	/* DEFERRED, PUT_BACK: or later */
 	int64_t		 next;
+	bool		 waited;	/* DEFERRED: it was not tried, its
+					   next hop was; no attempt of its */
+	char		 why[64];	/* why it waits until next, for people */
 	bool		 expired;
 	bool		 warn;		/* send a delay notice */
+	bool		 attempted;	/* a worker or a next hop had it */
+	bool		 replied;	/* text is what a server said */
+	bool		 dsn;		/* the next hop reports on it */
+	enum relay_stage stage;		/* how far relay came */
+	char		*tls;		/* what protected it, "" not relayed */
 	struct expansion *expansion;
 	enum stored	 stored;	/* what its row becomes */
 };
@@ -455,7 +536,8 @@ struct outcome;
 struct outcome	*outcome_new(struct message *);
 struct ending	*outcome_add(struct outcome *, struct recipient *,
 		    enum ending_kind, const char *, const char *, const char *);
-struct ending	*outcome_finish_relay(struct outcome *, const char *, int64_t);
+struct ending	*outcome_finish_relay(struct outcome *, const char *,
+		    const char *, int64_t);
 void		 outcome_store(struct outcome *);
 void		 outcome_one(struct recipient *, enum ending_kind,
 		    const char *, const char *, const char *);
@@ -545,6 +627,14 @@ void		 hop_gather(struct message *);
 void		 hop_withdraw(struct recipient *);
 void		 hop_pump(void);
 
+/*
+ * Ask the relay that has this next hop; arg comes back with the answer, by
+ * control_relay_answer().  Returns -1 if it cannot be asked now.  Who gives
+ * up waiting says so with relay_explain_forget().
+ */
+int		 ask_relay_explain(const struct w_relay_explain_req *, void *);
+void		 relay_explain_forget(const void *);
+
 /* reserve.c: whether there is room for mail */
 
 void		 reserve_start(void);
@@ -591,22 +681,75 @@ void		 client_answer(struct client *, enum imsg_type, const void *,
 		    const void *, size_t);
 void		 on_route_explain_ans(struct link *, struct frame *, void *);
 
+/*
+ * relay has answered what was asked with arg: good is as in struct
+ * w_relay_explain_ans, text of that length is lines for people.  text is
+ * NULL if relay died of it or before it.
+ */
+void		 control_relay_answer(void *, bool, const char *, size_t);
+
 /* control_list.c: what is in the queue */
 
 void		 list_page(struct client *, const struct w_ctl_list_req *);
-void		 list_show(struct client *, uint64_t);
 void		 list_status(struct client *);
-bool		 list_matches(const char *, const char *);
+
+/* control_show.c: one message in full */
+
+void		 show_message(struct client *, uint64_t);
+
+/* control_stats.c: what waits, by destination and age */
+
+void		 stats_page(struct client *, uint64_t);
 
 /* control_export.c: a message as one file */
 
 void		 export_read(struct client *, const struct w_ctl_read_req *);
+
+/* control_filter.c: which messages and rows a filter means */
+
+bool		 filter_is_empty(const struct w_ctl_filter *);
+bool		 filter_is_private(const struct w_ctl_filter *);
+bool		 filter_is_lane_of(const char *, const char *);
+bool		 filter_wants_message(const struct w_ctl_filter *,
+		    const struct message *, int64_t);
+bool		 filter_wants_row(const struct w_ctl_filter *, uint32_t);
+uint32_t	 filter_state_of_row(uint64_t);
 
 /* control_action.c: what the operator changes */
 
 void		 action_begin(struct client *,
 		    const struct w_ctl_action_req *);
 void		 action_forget(struct client *);
+
+/* control_change.c: what that does to one message */
+
+/* A row that was changed, to be followed in memory; row 0 is all of them. */
+struct change {
+	uint64_t	 id;
+	uint32_t	 row;
+	enum stored	 stored;
+	struct lane	*lane;		/* to be opened, or NULL */
+};
+
+struct sweep {
+	struct work	 work;
+	struct client	*client;	/* NULL when it has gone */
+	struct w_ctl_action_req request;
+	uint32_t	 uid;
+	bool		 is_operator;
+	uint64_t	 cursor;	/* looked at up to here */
+	uint64_t	 next_cursor;
+	uint64_t	 count;		/* messages it was done to */
+	uint64_t	 slice_count;
+	bool		 at_end;
+	bool		 is_busy;	/* one could not be changed just now */
+	struct change	*changes;
+	size_t		 change_count;
+	size_t		 change_size;
+};
+
+int		 change_message(struct sweep *, uint64_t);
+void		 change_follow(struct sweep *);
 
 /* backup.c: a copy of the spool; -1 with why, of that size */
 

@@ -11,11 +11,13 @@
 #include "spoold.h"
 
 #define ID_SHIFT	20		/* an id is milliseconds and a count */
+#define ATTEMPTS_KEPT	20		/* the last of each recipient */
 
 enum flag {
 	FLAG_HAD_ROUTE	= 1 << 0,
 	FLAG_REFUSED	= 1 << 1,
-	FLAG_WARNED	= 1 << 2
+	FLAG_WARNED	= 1 << 2,
+	FLAG_GIVE_UP	= 1 << 3	/* db_sql.c knows it too */
 };
 
 static struct {
@@ -207,15 +209,17 @@ store_add_message(struct message *message)
 }
 
 /*
+ * Remove it with its rows; attempts says whether it may have a history.
  * Returns 1, or 0 if it was moved away as damaged before, or -1.
  */
 int
-store_remove_message(const struct message *message)
+store_remove_message(const struct message *message, bool attempts)
 {
 	int64_t	 id = (int64_t)message->id;
 	int	 removed;
 
-	if (db_run(SQL_RECIPIENT_REMOVE, "i", id) == -1 ||
+	if ((attempts && db_run(SQL_ATTEMPT_REMOVE, "i", id) == -1) ||
+	    db_run(SQL_RECIPIENT_REMOVE, "i", id) == -1 ||
 	    (removed = db_run(SQL_MESSAGE_REMOVE, "i", id)) == -1)
 		return -1;
 	if (removed == 0)
@@ -370,7 +374,8 @@ flags_of(const struct recipient *recipient)
 {
 	return (recipient->had_route ? FLAG_HAD_ROUTE : 0) |
 	    (recipient->refused ? FLAG_REFUSED : 0) |
-	    (recipient->warned ? FLAG_WARNED : 0);
+	    (recipient->warned ? FLAG_WARNED : 0) |
+	    (recipient->give_up ? FLAG_GIVE_UP : 0);
 }
 
 int
@@ -421,6 +426,7 @@ store_recipient(enum sql sql, struct message *message)
 	recipient->had_route = (flags & FLAG_HAD_ROUTE) != 0;
 	recipient->refused = (flags & FLAG_REFUSED) != 0;
 	recipient->warned = (flags & FLAG_WARNED) != 0;
+	recipient->give_up = (flags & FLAG_GIVE_UP) != 0;
 	recipient->parent = (uint32_t)db_integer(sql, 10);
 	recipient->place = (uint32_t)db_integer(sql, 11);
 	replace_text(&recipient->target, db_text(sql, 13));
@@ -444,18 +450,29 @@ store_recipient(enum sql sql, struct message *message)
 	return NULL;
 }
 
+/* The line of the configuration that sent it where it went; NULL unknown. */
+static const char *
+decided_by(const struct recipient *recipient)
+{
+	(void)recipient;
+	return NULL;
+}
+
 /* It waits until next; held or marked rows stay what they are. */
 int
-store_defer(const struct recipient *recipient, int64_t next,
-    const char *status, const char *reason, enum stored stored)
+store_defer(const struct ending *ending)
 {
-	int	 changed;
+	const struct recipient	*recipient = ending->recipient;
+	enum stored		 stored = ending->stored;
+	int			 changed;
 
-	changed = db_run(SQL_RECIPIENT_DEFER, "iudiuuuudttti",
+	changed = db_run(SQL_RECIPIENT_DEFER, "iudiuuuudtttitt",
 	    (int64_t)recipient->message->id, recipient->row, (int)stored,
-	    next, recipient->attempts, recipient->tries, recipient->epoch,
-	    recipient->poison, flags_of(recipient), recipient->lane != NULL ?
-	    recipient->lane->text : NULL, status, reason, clock_now());
+	    ending->next, recipient->attempts, recipient->tries,
+	    recipient->epoch, recipient->poison, flags_of(recipient),
+	    recipient->lane != NULL ? recipient->lane->text : NULL,
+	    ending->status, ending->text, clock_now(), decided_by(recipient),
+	    (const char *)NULL);
 	if (changed <= 0)
 		return changed;
 	if (recipient->stored == STORED_NEW)
@@ -479,9 +496,9 @@ store_uncount(const struct recipient *recipient)
 
 /* It is done, one way or another; the row stays for its siblings' sake. */
 int
-store_end(const struct recipient *recipient, enum stored stored,
-    const char *status, const char *reason)
+store_end(const struct ending *ending)
 {
+	const struct recipient	*recipient = ending->recipient;
 	const struct message	*message = recipient->message;
 	const char		*final = NULL;
 	size_t			 i;
@@ -490,12 +507,30 @@ store_end(const struct recipient *recipient, enum stored stored,
 	for (i = 0; i < message->final_count; i++)
 		if (message->finals[i].row == recipient->row)
 			final = message->finals[i].text;
-	changed = db_run(SQL_RECIPIENT_END, "iudtttiu", (int64_t)message->id,
-	    recipient->row, (int)stored, final, status, reason, clock_now(),
-	    recipient->attempts);
+	changed = db_run(SQL_RECIPIENT_END, "iudtttiut",
+	    (int64_t)message->id, recipient->row, (int)ending->stored, final,
+	    ending->status, ending->text, clock_now(), recipient->attempts,
+	    decided_by(recipient));
 	if (changed > 0)
 		store_uncount(recipient);
 	return changed == -1 ? -1 : 0;
+}
+
+/* One more line of its history, of which the last are kept. */
+int
+store_attempt(const struct ending *ending)
+{
+	const struct recipient	*recipient = ending->recipient;
+	int64_t			 id = (int64_t)recipient->message->id;
+
+	if (db_run(SQL_ATTEMPT_ADD, "iuuiddtttt", id, recipient->row,
+	    recipient->attempts, clock_now(), (int)ending->stage,
+	    (int)ending->replied, ending->where, ending->tls, ending->status,
+	    ending->text) == -1)
+		return -1;
+	return recipient->attempts > ATTEMPTS_KEPT &&
+	    db_run(SQL_ATTEMPT_TRIM, "iud", id, recipient->row,
+	    ATTEMPTS_KEPT) == -1 ? -1 : 0;
 }
 
 /* The counts of a message's rows, before and behind a change of many. */

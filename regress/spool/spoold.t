@@ -115,12 +115,12 @@ class Control:
 
     def list(self):
         answer = self.ask('CTL_LIST_REQ', struct.pack(
-            '=QII128s128s', 0, 0, 0, b'', b''))
+            '=Q528s', 0, b''))
         return struct.unpack_from('=QQQI', answer)
 
     def action(self, action, id=0, amount=0):
         answer = self.ask('CTL_ACTION_REQ', struct.pack(
-            '=QIIq128s128s', id, action, 0, amount, b'', b''))
+            '=QQq528s', id, action, amount, b''))
         return struct.unpack_from('=QI', answer)
 
     def status(self):
