@@ -454,8 +454,10 @@ store_recipient(enum sql sql, struct message *message)
 static const char *
 decided_by(const struct recipient *recipient)
 {
-	(void)recipient;
-	return NULL;
+	const struct route	*route = recipient->route;
+
+	return route != NULL && route->where != NULL &&
+	    route->where[0] != '\0' ? route->where : NULL;
 }
 
 /* It waits until next; held or marked rows stay what they are. */
@@ -472,7 +474,7 @@ store_defer(const struct ending *ending)
 	    recipient->epoch, recipient->poison, flags_of(recipient),
 	    recipient->lane != NULL ? recipient->lane->text : NULL,
 	    ending->status, ending->text, clock_now(), decided_by(recipient),
-	    (const char *)NULL);
+	    ending->why[0] != '\0' ? ending->why : NULL);
 	if (changed <= 0)
 		return changed;
 	if (recipient->stored == STORED_NEW)
