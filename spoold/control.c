@@ -57,10 +57,7 @@ client_answer(struct client *client, enum imsg_type type, const void *payload,
 static void
 client_free(struct client *client)
 {
-	struct link	*policyd = child_link(PROC_POLICYD, 0);
-
-	if (client->explaining != 0 && policyd != NULL)
-		link_forget(policyd, client->explaining);
+	inquiry_forget(client);
 	action_forget(client);
 	TAILQ_REMOVE(&control.clients, client, entry);
 	control.count--;
@@ -101,7 +98,7 @@ on_ctl_show(struct link *link, struct frame *frame, void *arg)
 
 	(void)link;
 	if (begin_question(arg, frame))
-		list_show(arg, question->id);
+		show_message(arg, question->id);
 }
 
 static void
@@ -129,48 +126,37 @@ on_ctl_read(struct link *link, struct frame *frame, void *arg)
 }
 
 static void
-answer_ctl_explain(struct client *client, enum ctl_verdict verdict,
-    const void *text, size_t length)
+on_ctl_explain(struct link *link, struct frame *frame, void *arg)
 {
-	struct w_ctl_explain_ans	 answer = { .verdict = verdict };
-
-	client_answer(client, IMSG_CTL_EXPLAIN_ANS, &answer, text, length);
-}
-
-/* policyd says how an address is done. */
-void
-on_route_explain_ans(struct link *link, struct frame *frame, void *arg)
-{
-	struct client	*client = arg;
-
 	(void)link;
-	client->explaining = 0;
-	if (frame->payload == NULL)
-		answer_ctl_explain(client, CTL_ERROR, NULL, 0);
-	else
-		answer_ctl_explain(client, CTL_OK, frame->tail,
-		    frame->tail_length);
+	if (begin_question(arg, frame))
+		inquiry_explain(arg, frame->payload);
 }
 
 static void
-on_ctl_explain(struct link *link, struct frame *frame, void *arg)
+on_ctl_why(struct link *link, struct frame *frame, void *arg)
 {
-	const struct w_ctl_explain_req	*question = frame->payload;
-	struct w_route_explain_req	 explain = { .id = 1 };
-	struct client			*client = arg;
+	(void)link;
+	if (begin_question(arg, frame))
+		inquiry_why(arg, frame->payload);
+}
+
+static void
+on_ctl_stats(struct link *link, struct frame *frame, void *arg)
+{
+	const struct w_ctl_stats_req	*question = frame->payload;
 
 	(void)link;
-	if (!begin_question(client, frame))
-		return;
-	explain.client.standing = STANDING_LOCAL;
-	explain.client.uid = client->uid;
-	(void)strlcpy(explain.sender, question->sender,
-	    sizeof(explain.sender));
-	(void)strlcpy(explain.address, question->address,
-	    sizeof(explain.address));
-	client->explaining = ask_route_explain(&explain, client);
-	if (client->explaining == 0)
-		answer_ctl_explain(client, CTL_ERROR, NULL, 0);
+	if (begin_question(arg, frame))
+		stats_page(arg, question->after);
+}
+
+static void
+on_ctl_probe(struct link *link, struct frame *frame, void *arg)
+{
+	(void)link;
+	if (begin_question(arg, frame))
+		inquiry_probe(arg, frame->payload);
 }
 
 static const struct link_handler handlers[] = {
@@ -180,6 +166,9 @@ static const struct link_handler handlers[] = {
 	{ IMSG_CTL_EXPLAIN_REQ,	on_ctl_explain },
 	{ IMSG_CTL_STATUS_REQ,	on_ctl_status },
 	{ IMSG_CTL_READ_REQ,	on_ctl_read },
+	{ IMSG_CTL_WHY_REQ,	on_ctl_why },
+	{ IMSG_CTL_STATS_REQ,	on_ctl_stats },
+	{ IMSG_CTL_PROBE_REQ,	on_ctl_probe },
 	{ IMSG_NONE,		NULL }
 };
 
@@ -301,9 +290,13 @@ control_tick(int64_t monotonic)
 {
 	struct client	*client, *next;
 
-	TAILQ_FOREACH_SAFE(client, &control.clients, entry, next)
-		if (client->deadline < monotonic && client->sweep == NULL)
+	TAILQ_FOREACH_SAFE(client, &control.clients, entry, next) {
+		if (client->inquiry != NULL)
+			inquiry_tick(client, monotonic);
+		else if (client->deadline < monotonic &&
+		    client->sweep == NULL)
 			client_free(client);
+	}
 }
 
 void

@@ -4,7 +4,6 @@
  * the mail; the answer leaves when all is marked and committed.  What is
  * marked for removal is neither listed nor tried, and goes behind (purge.c).
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,30 +16,7 @@
 #define CHANGES_MAX	4096		/* rows changed a turn, about */
 #define RUN_PAUSE	(10 * SECOND)	/* between two runs of one uid */
 #define RUNNERS		64		/* uids remembered for that */
-
-/* A row that was changed, to be followed in memory. */
-struct change {
-	uint64_t	 id;
-	uint32_t	 row;
-	enum stored	 stored;
-};
-
-struct sweep {
-	struct work	 work;
-	struct client	*client;	/* NULL when it has gone */
-	struct w_ctl_action_req request;
-	uint32_t	 uid;
-	bool		 is_operator;
-	uint64_t	 cursor;	/* looked at up to here */
-	uint64_t	 next_cursor;
-	uint64_t	 count;		/* messages it was done to */
-	uint64_t	 slice_count;
-	bool		 at_end;
-	bool		 is_busy;	/* one could not be changed just now */
-	struct change	*changes;
-	size_t		 change_count;
-	size_t		 change_size;
-};
+#define ONLY_OPERATORS	"only root and the operators may do that"
 
 static struct {
 	uint32_t	 uid;
@@ -59,188 +35,17 @@ answer_ctl_action(struct client *client, enum ctl_verdict verdict,
 	client_answer(client, IMSG_CTL_ACTION_ANS, &answer, NULL, 0);
 }
 
-/* ---- one slice ---- */
-
 static void
-note_change(struct sweep *sweep, uint64_t id, uint32_t row,
-    enum stored stored)
+deny(struct client *client, const char *text)
 {
-	struct change	*changes;
-
-	if (sweep->change_count == sweep->change_size) {
-		sweep->change_size = sweep->change_size == 0 ? 64 :
-		    sweep->change_size * 2;
-		changes = reallocarray(sweep->changes, sweep->change_size,
-		    sizeof(*changes));
-		if (changes == NULL)
-			fatal("action");
-		sweep->changes = changes;
-	}
-	changes = &sweep->changes[sweep->change_count++];
-	changes->id = id;
-	changes->row = row;
-	changes->stored = stored;
+	answer_ctl_action(client, CTL_DENIED, 0, text);
 }
 
-/* What a row becomes; -1 if this action does not concern it. */
-static int
-new_state(uint32_t action, int64_t stored)
-{
-	switch (action) {
-	case CTL_RUN:
-		return stored == STORED_DEFERRED ? STORED_DEFERRED : -1;
-	case CTL_HOLD:
-		return stored == STORED_NEW || stored == STORED_DEFERRED ?
-		    STORED_HELD : -1;
-	case CTL_RELEASE:
-		return stored == STORED_HELD ? STORED_DEFERRED : -1;
-	case CTL_REMOVE:
-		return stored <= STORED_HELD ? STORED_MARKED : -1;
-	default:
-		return -1;
-	}
-}
-
-static void
-count_change(int64_t from, int to)
-{
-	store_count(0, 0, (to == STORED_DEFERRED) - (from == STORED_DEFERRED),
-	    (to == STORED_HELD) - (from == STORED_HELD));
-}
-
-/* As list.c shows it: does the filter want rows of this state? */
+/* Without root, the suite's own user has its rights. */
 static bool
-wants_state(const struct sweep *sweep, uint64_t id, uint32_t row,
-    int64_t stored)
+is_root(const struct client *client)
 {
-	uint32_t	 state = CTL_DEFERRED;
-
-	if (sweep->request.filter.states == 0)
-		return true;
-	if (stored == STORED_HELD)
-		state = CTL_HELD;
-	else if (queue_find_recipient(id, row) != NULL)
-		state = CTL_ACTIVE;
-	return (sweep->request.filter.states & state) != 0;
-}
-
-/* Collect the rows of a message that change, then change them. */
-static int
-change_rows(struct sweep *sweep, uint64_t id)
-{
-	enum sql	 sql = SQL_RECIPIENT_OF;
-	size_t		 i, first = sweep->change_count;
-	int64_t		 stored;
-	uint32_t	 row;
-	int		 result, to;
-
-	for (result = db_ask(sql, "iui", (int64_t)id, 0U, INT64_MAX);
-	    result == 1; result = db_next(sql)) {
-		row = (uint32_t)db_integer(sql, 1);
-		stored = db_integer(sql, 2);
-		to = new_state(sweep->request.action, stored);
-		if (to == -1 || !wants_state(sweep, id, row, stored) ||
-		    !list_matches(sweep->request.filter.recipient, db_text(sql, 12)))
-			continue;
-		count_change(stored, to);
-		note_change(sweep, id, row, (enum stored)to);
-	}
-	db_end(sql);
-	if (result == -1)
-		return -1;
-	for (i = first; i < sweep->change_count; i++)
-		if (db_run(SQL_RECIPIENT_STATE, "iudi", (int64_t)id,
-		    sweep->changes[i].row, (int)sweep->changes[i].stored,
-		    clock_now()) == -1)
-			return -1;
-	if (sweep->change_count > first)
-		sweep->slice_count++;
-	return 0;
-}
-
-/* Is anything of it with a worker or a next hop? */
-static bool
-is_out(const struct message *message)
-{
-	const struct recipient	*recipient;
-
-	if (message == NULL)
-		return false;
-	TAILQ_FOREACH(recipient, &message->recipients, of_message)
-		if (recipient->state == RECIPIENT_OUT ||
-		    recipient->state == RECIPIENT_ENDING)
-			return true;
-	return false;
-}
-
-/*
- * Forget how its lists were expanded, as far as nothing came of it.  Rows that
- * were never tried become due as well: they leave the memory that had them.
- */
-static int
-reroute(struct sweep *sweep, const struct message *message)
-{
-	int64_t	 id = (int64_t)message->id;
-	int	 result;
-
-	if (store_count_rows(message->id, -1) == -1 ||
-	    db_run(SQL_RECIPIENT_CHILDREN, "i", id) == -1 ||
-	    db_run(SQL_RECIPIENT_UNEXPAND, "ii", id, clock_now()) == -1 ||
-	    db_run(SQL_RECIPIENT_REAGE, "ii", id, clock_now()) == -1 ||
-	    store_count_rows(message->id, 1) == -1)
-		return -1;
-	for (result = db_ask(SQL_RECIPIENT_WAITING, "i", id); result == 1;
-	    result = db_next(SQL_RECIPIENT_WAITING))
-		;
-	db_end(SQL_RECIPIENT_WAITING);
-	note_change(sweep, message->id, 0, STORED_DEFERRED);
-	sweep->slice_count++;
-	return result;
-}
-
-static int
-age(struct sweep *sweep, struct message *message)
-{
-	int64_t	 id = (int64_t)message->id;
-
-	if (store_age_message(message, sweep->request.amount) == -1 ||
-	    store_count_rows(message->id, -1) == -1 ||
-	    db_run(SQL_RECIPIENT_REAGE, "ii", id, clock_now()) == -1 ||
-	    store_count_rows(message->id, 1) == -1)
-		return -1;
-	note_change(sweep, message->id, 0, STORED_DEFERRED);
-	sweep->slice_count++;
-	return 0;
-}
-
-/* Do it to one message, if its sender matches and the client may. */
-static int
-change_message(struct sweep *sweep, uint64_t id)
-{
-	struct client	 who = {
-		.uid = sweep->uid, .is_operator = sweep->is_operator
-	};
-	struct message	*message = store_load_message(id);
-	int		 result = 0;
-
-	if (message == NULL || !client_owns(&who, message) ||
-	    !list_matches(sweep->request.filter.sender, message->sender))
-		goto out;
-	switch (sweep->request.action) {
-	case CTL_REROUTE:
-	case CTL_AGE:
-		if (is_out(queue_find(id)))
-			sweep->is_busy = true;
-		else
-			result = sweep->request.action == CTL_AGE ?
-			    age(sweep, message) : reroute(sweep, message);
-		break;
-	default:
-		result = change_rows(sweep, id);
-	}
-out:
-	message_free(message);
-	return result;
+	return client->uid == 0 || client->uid == getuid();
 }
 
 /* The ids of a slice.  Returns how many, or -1. */
@@ -292,72 +97,6 @@ run_sweep(struct work *work)
 
 /* ---- after it ---- */
 
-/* A recipient in memory whose row was changed. */
-static void
-follow(struct recipient *recipient, enum stored stored)
-{
-	if (recipient->state == RECIPIENT_OUT ||
-	    recipient->state == RECIPIENT_ENDING) {
-		recipient->stored = stored;
-		return;
-	}
-	attempt_withdraw(recipient);
-	queue_leave(recipient);
-}
-
-/* The whole message was changed: its recipients are read anew. */
-static void
-follow_all(uint64_t id)
-{
-	struct message		*message = queue_find(id);
-	struct recipient	*recipient, *next;
-
-	if (message == NULL)
-		return;
-	message->pins++;
-	TAILQ_FOREACH_SAFE(recipient, &message->recipients, of_message, next)
-		follow(recipient, STORED_DEFERRED);
-	message->pins--;
-	message_release(message);
-}
-
-static void
-log_action(const struct sweep *sweep, uint64_t id)
-{
-	static const char *const words[] = {
-		[CTL_RUN] = "run", [CTL_HOLD] = "held",
-		[CTL_RELEASE] = "released", [CTL_REMOVE] = "removed",
-		[CTL_REROUTE] = "rerouted", [CTL_AGE] = "aged"
-	};
-
-	log_begin(LOG_INFO, words[sweep->request.action]);
-	log_id("id", id);
-	log_number("uid", sweep->uid);
-	log_end();
-}
-
-static void
-follow_changes(struct sweep *sweep)
-{
-	struct recipient	*recipient;
-	struct change		*change;
-	uint64_t		 last = 0;
-	size_t			 i;
-
-	for (i = 0; i < sweep->change_count; i++) {
-		change = &sweep->changes[i];
-		if (change->id != last)
-			log_action(sweep, change->id);
-		last = change->id;
-		if (change->row == 0)
-			follow_all(change->id);
-		else if (sweep->request.action != CTL_RUN &&
-		    (recipient = queue_find_recipient(change->id,
-		    change->row)) != NULL)
-			follow(recipient, change->stored);
-	}
-}
-
 static void
 sweep_free(struct sweep *sweep)
 {
@@ -397,7 +136,7 @@ sweep_done(struct work *work, int result)
 	if (result == 0) {
 		sweep->count += sweep->slice_count;
 		sweep->cursor = sweep->next_cursor;
-		follow_changes(sweep);
+		change_follow(sweep);
 		if (!sweep->at_end && sweep->client != NULL) {
 			batch_add(&sweep->work);
 			return;
@@ -462,9 +201,8 @@ back_up(struct client *client, const char *name)
 {
 	char	 why[WIRE_TEXT];
 
-	if (client->uid != 0 && client->uid != getuid()) {
-		answer_ctl_action(client, CTL_DENIED, 0,
-		    "only root may do that");
+	if (!is_root(client)) {
+		deny(client, "only root may do that");
 		return;
 	}
 	if (backup_make(name, why, sizeof(why)) == -1) {
@@ -482,11 +220,10 @@ back_up(struct client *client, const char *name)
 
 /* What concerns the queue as a whole. */
 static void
-act_on_queue(struct client *client, uint32_t action)
+act_on_queue(struct client *client, uint64_t action)
 {
 	if (!client->is_operator) {
-		answer_ctl_action(client, CTL_DENIED, 0,
-		    "only root and the operators may do that");
+		deny(client, ONLY_OPERATORS);
 		return;
 	}
 	if (action == CTL_CHECK) {
@@ -505,7 +242,7 @@ action_begin(struct client *client, const struct w_ctl_action_req *request)
 {
 	struct sweep	*sweep;
 
-	if (request->action < CTL_RUN || request->action > CTL_BACKUP) {
+	if (request->action < CTL_RUN || request->action > CTL_BOUNCE) {
 		answer_ctl_action(client, CTL_ERROR, 0, "no such action");
 		return;
 	}
@@ -513,22 +250,26 @@ action_begin(struct client *client, const struct w_ctl_action_req *request)
 		back_up(client, request->filter.recipient);
 		return;
 	}
-	if (request->action >= CTL_PAUSE) {
+	if (request->action >= CTL_PAUSE && request->action <= CTL_CHECK) {
 		act_on_queue(client, request->action);
 		return;
 	}
 	if (request->action == CTL_RUN && request->id == 0 &&
-	    request->filter.states == 0 && request->filter.sender[0] == '\0' &&
-	    request->filter.recipient[0] == '\0') {
+	    filter_is_empty(&request->filter)) {
 		run_all(client);
 		return;
 	}
-	if (request->action == CTL_AGE && client->uid != 0 &&
-	    client->uid != getuid()) {
-		answer_ctl_action(client, CTL_DENIED, 0,
-		    "only root may do that");
+	if (request->action == CTL_AGE && !is_root(client)) {
+		deny(client, "only root may do that");
 		return;
 	}
+	if (request->action == CTL_BOUNCE && !client->is_operator) {
+		deny(client, ONLY_OPERATORS);
+		return;
+	}
+	if (request->action == CTL_RUN && request->id == 0 &&
+	    request->filter.domain[0] != '\0' && client->is_operator)
+		(void)lane_open_matching(request->filter.domain);
 	if ((sweep = calloc(1, sizeof(*sweep))) == NULL)
 		fatal("action");
 	sweep->client = client;

@@ -164,6 +164,9 @@ const char *const db_statements[SQL_MAX] = {
 [SQL_NEW] = "SELECT " RECIPIENT_COLUMNS " FROM recipient"
 	" WHERE (message, row) > (?, ?) AND message <= ?"
 	" ORDER BY message, row LIMIT ?",
+[SQL_LANE_WAITING] = "SELECT count(*), min(m.arrival), min(r.next) FROM"
+	" (SELECT message, next FROM recipient WHERE lane = ? AND state = 1"
+	" LIMIT ?) r JOIN message m ON m.id = r.message",
 [SQL_MARKED] = "SELECT message, row FROM recipient WHERE state = 5"
 	" ORDER BY message, row LIMIT ?",
 [SQL_DAMAGED_GET] = "SELECT what FROM damaged WHERE message = ? LIMIT 1",

@@ -200,7 +200,7 @@ enum sql {
 	SQL_RECIPIENT_REAGE, SQL_RECIPIENT_PUT_OFF, SQL_RECIPIENT_TOTALS,
 	SQL_RECIPIENT_GIVE_UP,
 	SQL_ATTEMPT_ADD, SQL_ATTEMPT_TRIM, SQL_ATTEMPT_OF, SQL_ATTEMPT_REMOVE,
-	SQL_DUE, SQL_DUE_LANE, SQL_DUE_FIRST, SQL_NEW,
+	SQL_DUE, SQL_DUE_LANE, SQL_DUE_FIRST, SQL_NEW, SQL_LANE_WAITING,
 	SQL_MARKED, SQL_DAMAGED_GET, SQL_DAMAGED_COUNT, SQL_BACKUP,
 	SQL_SPOOL_GET, SQL_SPOOL_SET, SQL_VACUUM, SQL_CHECK,
 	SQL_MAX
@@ -659,6 +659,7 @@ void		 idle_check(char *, size_t);
 
 /* control.c: the operator's socket */
 
+struct inquiry;
 struct sweep;
 
 struct client {
@@ -668,7 +669,7 @@ struct client {
 	bool		 is_operator;	/* root, or of the operators' group */
 	int64_t		 deadline;	/* monotonic */
 	uint32_t	 question;	/* id of what is being answered, or 0 */
-	uint32_t	 explaining;	/* id of what policyd was asked, or 0 */
+	struct inquiry	*inquiry;	/* what others are asked for it */
 	struct sweep	*sweep;		/* an action that takes some turns */
 };
 
@@ -679,6 +680,16 @@ void		 control_stop(void);
 bool		 client_owns(const struct client *, const struct message *);
 void		 client_answer(struct client *, enum imsg_type, const void *,
 		    const void *, size_t);
+
+/* control_inquiry.c: what others must answer */
+
+void		 inquiry_explain(struct client *,
+		    const struct w_ctl_explain_req *);
+void		 inquiry_why(struct client *, const struct w_ctl_why_req *);
+void		 inquiry_probe(struct client *,
+		    const struct w_ctl_probe_req *);
+void		 inquiry_forget(struct client *);
+void		 inquiry_tick(struct client *, int64_t);
 void		 on_route_explain_ans(struct link *, struct frame *, void *);
 
 /*
