@@ -160,4 +160,10 @@ int	conf_parse_duration(const char *, int64_t *);
 int	conf_parse_number(const char *, int64_t *);
 int	conf_parse_bool(const char *, bool *);
 
+/*
+ * A rate, NUMBER/DURATION: so many in each so long, where "100/m" is
+ * "100/1m".  Both are at least 1 and the duration at most a year.
+ */
+int	conf_parse_rate(const char *, int64_t *, int64_t *);
+
 #endif

@@ -11,6 +11,9 @@
 
 #include "conf.h"
 
+#define RATE_MAX	1000000000
+#define RATE_TIME_MAX	(366 * 86400 * 1000000LL)
+
 struct unit {
 	const char	*name;
 	int64_t		 factor;
@@ -66,6 +69,31 @@ int
 conf_parse_duration(const char *text, int64_t *value)
 {
 	return parse_units(text, microseconds, value);
+}
+
+int
+conf_parse_rate(const char *text, int64_t *count, int64_t *time)
+{
+	char number[32];
+	const char *slash = strchr(text, '/');
+	const struct unit *unit;
+
+	if (slash == NULL || (size_t)(slash - text) >= sizeof(number))
+		return -1;
+	memcpy(number, text, (size_t)(slash - text));
+	number[slash - text] = '\0';
+	if (conf_parse_number(number, count) == -1 || *count < 1 ||
+	    *count > RATE_MAX)
+		return -1;
+	if (conf_parse_duration(slash + 1, time) == 0)
+		return *time < 1 || *time > RATE_TIME_MAX ? -1 : 0;
+	for (unit = microseconds; unit->name != NULL; unit++)
+		if (*unit->name != '\0' && strcasecmp(slash + 1,
+		    unit->name) == 0) {
+			*time = unit->factor;
+			return 0;
+		}
+	return -1;
 }
 
 int

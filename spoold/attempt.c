@@ -11,7 +11,7 @@
 #include "loop.h"
 #include "spoold.h"
 
-#define LANE_TEXT	(WIRE_TARGET + 8)
+#define SPREAD		(10 * SECOND)	/* over which a lane reopens */
 
 static struct {
 	struct recipients waiting;	/* READY, in the order to be asked */
@@ -38,17 +38,6 @@ settle(struct message *message)
 
 /* ---- what follows from a route ---- */
 
-/* The lane a recipient waits in. */
-static void
-print_lane(const struct recipient *recipient, char *text)
-{
-	const struct route	*route = recipient->route;
-
-	(void)snprintf(text, LANE_TEXT, "%s%s", route->kind == ROUTE_RELAY ?
-	    "" : "user ", route->kind == ROUTE_RELAY ? route->text :
-	    route->account);
-}
-
 /* What it is within its message: two rows of the same are one delivery. */
 static void
 print_final(const struct recipient *recipient, char *text, size_t size)
@@ -68,37 +57,78 @@ print_final(const struct recipient *recipient, char *text, size_t size)
 		    route->address : "");
 		break;
 	default:
+		/* The address says by whose mail exchangers. */
 		(void)snprintf(text, size, "%s %s %s", route->text,
 		    route->account, route->kind == ROUTE_RELAY ?
 		    route->address : "");
 	}
 }
 
-/* Is its next hop closed at the moment?  Then that is its result. */
-static bool
-is_closed(struct recipient *recipient)
+/*
+ * The next hop is closed: it waits with all that has this hop until it opens,
+ * and nobody connects for its sake.  This is no attempt, so that it has no
+ * part in the back-off; but it does count among the tries without which
+ * nothing expires (decisions 49), as what was tried of the hop's mail was
+ * tried for all of it.  Else mail for a dead host would not end.
+ */
+struct ending *
+attempt_wait(struct outcome *outcome, struct recipient *recipient)
 {
-	struct lane	*lane = recipient->lane;
-	struct outcome	*outcome;
-	struct ending	*ending;
+	const struct lane	*lane = recipient->lane;
+	struct ending		*ending;
 
-	if (recipient->route->kind != ROUTE_RELAY ||
-	    lane->closed_until <= clock_now())
-		return false;
-	outcome = outcome_new(recipient->message);
 	ending = outcome_add(outcome, recipient, ENDING_DEFERRED, "4.4.1",
 	    lane->reason != NULL ? lane->reason : "the next hop is closed",
 	    "");
-	ending->not_before = lane->closed_until;
+	ending->waited = true;
+	ending->not_before = lane->closed_until +
+	    (int64_t)arc4random_uniform(SPREAD);
+	(void)strlcpy(ending->why, "the next hop is closed until then",
+	    sizeof(ending->why));
+	return ending;
+}
+
+static bool
+is_closed(struct recipient *recipient)
+{
+	struct outcome	*outcome;
+
+	if (recipient->route->kind != ROUTE_RELAY ||
+	    recipient->lane->closed_until <= clock_now())
+		return false;
+	outcome = outcome_new(recipient->message);
+	(void)attempt_wait(outcome, recipient);
 	outcome_store(outcome);
 	return true;
+}
+
+/* Its lane has its share of the window: it goes back to the database. */
+static void
+put_back(struct recipient *recipient)
+{
+	const struct lane	*lane = recipient->lane;
+	struct outcome		*outcome = outcome_new(recipient->message);
+	struct ending		*ending;
+	int64_t			 now = clock_now();
+
+	lane_set_backlog(recipient->lane, true);
+	ending = outcome_add(outcome, recipient, ENDING_PUT_BACK, "", "", "");
+	ending->not_before = lane_turn(lane, now);
+	if (ending->not_before > now)
+		(void)snprintf(ending->why, sizeof(ending->why),
+		    "the rate of [relay %.40s]", lane->limits.section);
+	else
+		(void)strlcpy(ending->why, "behind other mail for its hop",
+		    sizeof(ending->why));
+	outcome_store(outcome);
 }
 
 /* ROUTED, with a message that is on disk: hand it on. */
 void
 attempt_dispatch(struct recipient *recipient)
 {
-	char	 text[LANE_TEXT], final[WIRE_TARGET + 2 * WIRE_ADDRESS];
+	char	 final[WIRE_TARGET + 2 * WIRE_ADDRESS];
+	bool	 has_room;
 
 	print_final(recipient, final, sizeof(final));
 	if (!message_claim_final(recipient->message, recipient->row, final)) {
@@ -106,15 +136,14 @@ attempt_dispatch(struct recipient *recipient)
 		    "the same as another recipient", "");
 		return;
 	}
-	print_lane(recipient, text);
-	if (!lane_join(recipient, text)) {
-		lane_set_backlog(recipient->lane, true);
-		outcome_one(recipient, ENDING_PUT_BACK, "", "", "");
-		return;
-	}
+	has_room = lane_join(recipient, lane_of_route(recipient->route));
 	if (is_closed(recipient))
 		return;
-	if (recipient->route->kind != ROUTE_RELAY)
+	if (!has_room)
+		put_back(recipient);
+	else if (recipient->route->kind == ROUTE_RELAY)
+		hop_give(recipient);
+	else
 		user_give(recipient);
 }
 
@@ -135,6 +164,8 @@ route_forward(struct recipient *recipient)
 	route->domain = copy("");
 	route->address = copy(recipient->address);
 	route->text = copy(recipient->target);
+	route->exchange = copy("");
+	route->where = copy("");
 	recipient->route = route;
 	recipient_set(recipient, RECIPIENT_ROUTED);
 	attempt_dispatch(recipient);
@@ -170,11 +201,9 @@ attempt_withdraw(struct recipient *recipient)
 		gate_answered(&attempt.gate, recipient);
 		break;
 	case RECIPIENT_ROUTED:
-		if (recipient->holder == NULL)
-			break;
 		if (recipient->route->kind == ROUTE_RELAY)
 			hop_withdraw(recipient);
-		else
+		else if (recipient->holder != NULL)
 			user_withdraw(recipient);
 		break;
 	default:
@@ -241,6 +270,9 @@ on_goes(struct recipient *recipient, const struct frame *frame)
 	route->address = copy(answer->address);
 	route->text = copy(answer->kind == ROUTE_RELAY ? answer->hop :
 	    answer->text);
+	route->exchange = copy(answer->kind == ROUTE_RELAY ?
+	    answer->exchange : "");
+	route->where = copy(answer->where);
 	recipient->route = route;
 	recipient->had_route = true;
 	recipient_set(recipient, RECIPIENT_ROUTED);
@@ -365,6 +397,25 @@ route_lost(struct recipient *recipient)
 	TAILQ_INSERT_HEAD(&attempt.waiting, recipient, waiting);
 }
 
+/* Does it have all that its kind must have? */
+static bool
+is_sound(const struct w_route_resolve_ans *answer)
+{
+	switch (answer->kind) {
+	case ROUTE_LOCAL:
+	case ROUTE_MAILER:
+	case ROUTE_TEXT:
+		return answer->worker >= WORKER_MAILBOX &&
+		    answer->worker <= WORKER_PROGRAM &&
+		    answer->account[0] != '\0';
+	case ROUTE_RELAY:
+		return answer->hop[0] != '\0' && answer->address[0] != '\0';
+	default:
+		return answer->kind >= ROUTE_LOCAL &&
+		    answer->kind <= ROUTE_DEFER;
+	}
+}
+
 static void
 on_route_resolve_ans(struct link *link, struct frame *frame, void *arg)
 {
@@ -379,20 +430,26 @@ on_route_resolve_ans(struct link *link, struct frame *frame, void *arg)
 	}
 	gate_answered(&attempt.gate, recipient);
 	queue_wake();
-	if (answer->kind < ROUTE_LOCAL || answer->kind > ROUTE_DEFER ||
-	    answer->id != message->id ||
+	if (answer->id != message->id ||
 	    answer->recipient != recipient->row) {
 		recipient_set(recipient, RECIPIENT_READY);
 		TAILQ_INSERT_TAIL(&attempt.waiting, recipient, waiting);
 		link_violation(link, "an answer to another question");
 		return;
 	}
+	if (!is_sound(answer))
+		link_violation(link, "an answer that is none");
 	if (!message->committed) {
 		recipient_set(recipient, RECIPIENT_OUTSIDE);
 		return;
 	}
 	message->pins++;
-	on_kind[answer->kind](recipient, frame);
+	/* Asked again at once, it might be answered so for ever. */
+	if (!is_sound(answer))
+		outcome_one(recipient, ENDING_DEFERRED, "4.3.0",
+		    "policyd gave no answer that makes sense", "");
+	else
+		on_kind[answer->kind](recipient, frame);
 	settle(message);
 	message->pins--;
 }

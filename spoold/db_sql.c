@@ -157,7 +157,8 @@ const char *const db_statements[SQL_MAX] = {
 	" WHERE state = 1 AND (next, message, row) > (?, ?, ?)"
 	" AND next <= ? ORDER BY next, message, row LIMIT ?",
 [SQL_DUE_LANE] = "SELECT " RECIPIENT_COLUMNS " FROM recipient"
-	" WHERE state = 1 AND lane = ? AND next <= ?"
+	" WHERE state = 1 AND lane = ? AND (next, message, row) > (?, ?, ?)"
+	" AND next <= ?"
 	" ORDER BY next, message, row LIMIT ?",
 [SQL_DUE_FIRST] = "SELECT min(next) FROM recipient"
 	" WHERE state = 1 AND next > ?",

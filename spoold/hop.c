@@ -1,10 +1,12 @@
 /*
  * Transactions with relay: the recipients of a message that go to the same
  * next hop under the same sender go together.  A next hop always has the
- * same relay worker, and at most a handful of transactions at a time; those
- * with work take turns.  What relay says of a hop's being closed is kept
- * with its lane.
+ * same relay worker, and as many transactions at a time as it has shown to
+ * bear; those with work take turns.  What relay says of a hop's being closed
+ * is kept with its lane.
  */
+#include <event2/event.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +14,13 @@
 #include "log.h"
 #include "spoold.h"
 
-#define RECIPIENTS_MAX	100	/* of a transaction: RFC 5321 4.5.3.1.8 */
-#define OUT_MAX		20	/* transactions of one hop at a time */
 #define CLOSED_MAX	DAY	/* whatever relay says */
+#define CREDIT_PART	4	/* of a relay's credit: one, see may_have() */
 #define RELAYS_MAX	WIRE_WORKERS
 
 struct transaction {
 	TAILQ_ENTRY(transaction) entry;	/* of its lane, while it waits */
+	RB_ENTRY(transaction) by_number;	/* while it is out */
 	uint64_t	 number;
 	struct lane	*lane;
 	struct message	*message;
@@ -26,29 +28,55 @@ struct transaction {
 	struct recipients recipients;
 	struct outcome	*outcome;	/* of results that came */
 	uint32_t	 count;
-	TAILQ_ENTRY(transaction) of_link;
+	bool		 reached;	/* a server took some of it */
 };
 TAILQ_HEAD(lane_list, lane);
 
+/* What relay was asked for the operator. */
+struct asking {
+	TAILQ_ENTRY(asking) entry;
+	void		*arg;		/* NULL: nobody waits any more */
+};
+
+static int
+compare(struct transaction *a, struct transaction *b)
+{
+	return a->number < b->number ? -1 : a->number > b->number;
+}
+
+RB_HEAD(by_number, transaction);
+RB_GENERATE_STATIC(by_number, transaction, by_number, compare)
+
 static struct {
 	struct lane_list ready;		/* lanes with waiting transactions */
-	struct transactions out;	/* at any relay */
+	struct lane_list limited;	/* the same, until their rate lets */
+	struct event	*timer;		/* when it lets the first of them */
+	struct by_number out;		/* at any relay */
+	TAILQ_HEAD(, asking) askings;
 	struct link	*links[RELAYS_MAX];
 	struct gate	 gates[RELAYS_MAX];
 	uint32_t	 relays;	/* workers seen so far */
 	uint32_t	 newest;	/* first instance of the newest */
+	bool		 has_network;	/* one but the first was ever there */
 	uint64_t	 last_number;
 } hops = {
 	.ready = TAILQ_HEAD_INITIALIZER(hops.ready),
-	.out = TAILQ_HEAD_INITIALIZER(hops.out)
+	.limited = TAILQ_HEAD_INITIALIZER(hops.limited),
+	.out = RB_INITIALIZER(&hops.out),
+	.askings = TAILQ_HEAD_INITIALIZER(hops.askings)
 };
 
-/* Which relay worker has this hop. */
+/*
+ * Which relay worker has this hop.  The first has all Unix sockets and no
+ * network (decisions 43); if it never had a neighbour, it does all.
+ */
 static uint32_t
 relay_of(const struct lane *lane)
 {
-	return hops.relays == 0 ? 0 : (uint32_t)(checksum(0, lane->text,
-	    strlen(lane->text)) % hops.relays);
+	if (lane->limits.is_unix || (hops.relays <= 1 && !hops.has_network))
+		return 0;
+	return hops.relays <= 1 ? 1 : 1 + (uint32_t)(checksum(0, lane->text,
+	    strlen(lane->text)) % (hops.relays - 1));
 }
 
 /* A worker's place in the tables; an older one shares it until it ends. */
@@ -68,6 +96,14 @@ make_ready(struct lane *lane)
 	queue_wake();
 }
 
+/* Its place is empty: it is out, ends, or has gone. */
+static void
+transaction_leave_lane(struct transaction *transaction)
+{
+	TAILQ_REMOVE(&transaction->lane->waiting, transaction, entry);
+	transaction->lane->waiting_count--;
+}
+
 /* ---- gathering ---- */
 
 /* A waiting transaction that this recipient can join. */
@@ -80,7 +116,7 @@ find_transaction(struct recipient *recipient)
 	    transactions, entry) {
 		if (transaction->message != recipient->message)
 			return NULL;
-		if (transaction->count < RECIPIENTS_MAX &&
+		if (transaction->count < recipient->lane->limits.recipients &&
 		    recipient->suspect == NULL && strcmp(recipient_sender(
 		    TAILQ_FIRST(&transaction->recipients)),
 		    recipient_sender(recipient)) == 0)
@@ -103,11 +139,27 @@ join(struct recipient *recipient)
 		TAILQ_INIT(&transaction->recipients);
 		TAILQ_INSERT_TAIL(&recipient->lane->waiting, transaction,
 		    entry);
+		recipient->lane->waiting_count++;
 	}
 	TAILQ_INSERT_TAIL(&transaction->recipients, recipient, waiting);
 	transaction->count++;
 	recipient->holder = transaction;
 	make_ready(recipient->lane);
+}
+
+/* ROUTED to a next hop: it waits until all of its message are routed. */
+void
+hop_give(struct recipient *recipient)
+{
+	recipient->gathering = true;
+	TAILQ_INSERT_TAIL(&recipient->message->gathering, recipient, waiting);
+}
+
+static void
+stop_gathering(struct recipient *recipient)
+{
+	recipient->gathering = false;
+	TAILQ_REMOVE(&recipient->message->gathering, recipient, waiting);
 }
 
 /* Every recipient of the message is routed: group those for next hops. */
@@ -116,13 +168,10 @@ hop_gather(struct message *message)
 {
 	struct recipient	*recipient;
 
-	if (!message->committed)
-		return;
-	TAILQ_FOREACH(recipient, &message->recipients, of_message)
-		if (recipient->state == RECIPIENT_ROUTED &&
-		    recipient->holder == NULL && recipient->lane != NULL &&
-		    recipient->route->kind == ROUTE_RELAY)
-			join(recipient);
+	while ((recipient = TAILQ_FIRST(&message->gathering)) != NULL) {
+		stop_gathering(recipient);
+		join(recipient);
+	}
 }
 
 /* It no longer waits; it must not be out. */
@@ -131,12 +180,30 @@ hop_withdraw(struct recipient *recipient)
 {
 	struct transaction	*transaction = recipient->holder;
 
+	if (recipient->gathering)
+		stop_gathering(recipient);
+	if (transaction == NULL)
+		return;
 	TAILQ_REMOVE(&transaction->recipients, recipient, waiting);
 	recipient->holder = NULL;
 	if (--transaction->count > 0)
 		return;
-	TAILQ_REMOVE(&transaction->lane->waiting, transaction, entry);
+	transaction_leave_lane(transaction);
 	free(transaction);
+}
+
+/* Does any recipient at this domain wait in the lane? */
+bool
+hop_has_domain(const struct lane *lane, const char *domain)
+{
+	const struct transaction	*transaction;
+	const struct recipient		*recipient;
+
+	TAILQ_FOREACH(transaction, &lane->waiting, entry)
+		TAILQ_FOREACH(recipient, &transaction->recipients, waiting)
+			if (strcasecmp(recipient->route->domain, domain) == 0)
+				return true;
+	return false;
 }
 
 /* ---- asking ---- */
@@ -179,6 +246,7 @@ static void
 ask_relay_deliver(struct link *link, struct transaction *transaction)
 {
 	struct message			*message = transaction->message;
+	struct lane			*lane = transaction->lane;
 	struct w_relay_deliver_req	 request = {
 		.transaction = transaction->number, .id = message->id,
 		.size = message->size, .recipients = transaction->count,
@@ -205,52 +273,163 @@ ask_relay_deliver(struct link *link, struct transaction *transaction)
 	(void)strlcpy(request.sender, recipient_sender(
 	    TAILQ_FIRST(&transaction->recipients)), sizeof(request.sender));
 	(void)strlcpy(request.envid, message->envid, sizeof(request.envid));
-	(void)strlcpy(request.hop, transaction->lane->text,
-	    sizeof(request.hop));
+	(void)strlcpy(request.hop, lane->hop, sizeof(request.hop));
+	(void)strlcpy(request.exchange, lane->exchange,
+	    sizeof(request.exchange));
 	transaction->link = link;
-	transaction->lane->out++;
-	TAILQ_INSERT_TAIL(&hops.out, transaction, of_link);
+	lane->out++;
+	lane->rate_until = rate_take(&lane->limits.rate, lane->rate_until,
+	    clock_monotonic());
+	RB_INSERT(by_number, &hops.out, transaction);
 	(void)link_ask(link, IMSG_RELAY_DELIVER_REQ, &request, body,
 	    body != NULL ? (size_t)message->size : 0, fd, transaction);
 	message_spare_body(message);
 }
 
-/* One transaction of each lane in turn, while relay takes them. */
+/*
+ * May this lane have one more of what a relay takes?  As little is left, it
+ * goes to those that have little, and the last of it to hops that are known
+ * to answer, so that slow ones never have it all.
+ */
+static bool
+may_have(const struct lane *lane, uint32_t credit)
+{
+	uint32_t	 part = credit / CREDIT_PART;
+
+	if (credit == 0 || (lane->out > 0 && lane->out >= part))
+		return false;
+	return lane->pace.proven || credit >
+	    wire_row(IMSG_RELAY_DELIVER_REQ)->window / CREDIT_PART;
+}
+
+/* Its hop is closed: all that waits goes back until it opens. */
+static void
+wait_all(struct lane *lane)
+{
+	struct transaction	*transaction;
+	struct recipient	*recipient;
+	struct outcome		*outcome;
+
+	while ((transaction = TAILQ_FIRST(&lane->waiting)) != NULL) {
+		transaction_leave_lane(transaction);
+		outcome = outcome_new(transaction->message);
+		while ((recipient = TAILQ_FIRST(
+		    &transaction->recipients)) != NULL) {
+			TAILQ_REMOVE(&transaction->recipients, recipient,
+			    waiting);
+			recipient->holder = NULL;
+			(void)attempt_wait(outcome, recipient);
+		}
+		outcome_store(outcome);
+		free(transaction);
+	}
+}
+
+enum turn {
+	TURN_SENT,			/* a transaction of it went */
+	TURN_BLOCKED,			/* relay takes none of it now */
+	TURN_LIMITED,			/* its rate forbids */
+	TURN_OVER			/* nothing to send, or enough is out */
+};
+
+/* The lane's turn: send one of its transactions, if it may. */
+static enum turn
+take_turn(struct lane *lane, int64_t now, int64_t monotonic)
+{
+	struct transaction	*transaction;
+	uint32_t		 relay = relay_of(lane);
+	struct link		*link = hops.links[relay];
+
+	if (lane->closed_until > now)
+		wait_all(lane);
+	transaction = TAILQ_FIRST(&lane->waiting);
+	if (transaction == NULL || lane->out >= lane->pace.allowed ||
+	    lane->out >= lane->limits.connections)
+		return TURN_OVER;
+	if (rate_opens(&lane->limits.rate, lane->rate_until) > monotonic)
+		return TURN_LIMITED;
+	if (link == NULL || !gate_open(&hops.gates[relay]) ||
+	    !may_have(lane, link_credit(link, IMSG_RELAY_DELIVER_REQ)))
+		return TURN_BLOCKED;
+	transaction_leave_lane(transaction);
+	ask_relay_deliver(link, transaction);
+	return TURN_SENT;
+}
+
+/* The rate of some may let one more go. */
+static void
+on_timer(int fd, short events, void *unused)
+{
+	struct lane	*lane;
+
+	(void)fd;
+	(void)events;
+	(void)unused;
+	while ((lane = TAILQ_FIRST(&hops.limited)) != NULL) {
+		TAILQ_REMOVE(&hops.limited, lane, ready);
+		TAILQ_INSERT_TAIL(&hops.ready, lane, ready);
+	}
+	queue_wake();
+}
+
+/* Look at all that are limited when the first of them may go on. */
+static void
+set_timer(int64_t monotonic)
+{
+	struct timeval	 wait;
+	struct lane	*lane;
+	int64_t		 opens, first = INT64_MAX;
+
+	if (TAILQ_EMPTY(&hops.limited))
+		return;
+	TAILQ_FOREACH(lane, &hops.limited, ready) {
+		opens = rate_opens(&lane->limits.rate, lane->rate_until);
+		if (opens < first)
+			first = opens;
+	}
+	first = first > monotonic ? first - monotonic : 0;
+	wait.tv_sec = first / SECOND;
+	wait.tv_usec = first % SECOND;
+	if (hops.timer == NULL)
+		hops.timer = event_new(spoold_base(), -1, 0, on_timer, NULL);
+	if (hops.timer == NULL || event_add(hops.timer, &wait) == -1)
+		fatalx("no timer");
+}
+
+/* The configuration has changed: what was limited may be no longer. */
+void
+hop_configure(void)
+{
+	lane_configure();
+	on_timer(-1, 0, NULL);
+}
+
+/* A transaction of each lane in turn, while relay takes them. */
 void
 hop_pump(void)
 {
-	struct transaction	*transaction;
-	struct lane		*lane, *last;
-	struct link		*link;
-	uint32_t		 relay;
-	bool			 sent = true;
+	struct lane	*lane, *last;
+	int64_t		 now = clock_now(), monotonic = clock_monotonic();
+	enum turn	 turn;
+	bool		 sent = true;
 
 	while (sent && queue_may_try()) {
 		sent = false;
 		last = TAILQ_LAST(&hops.ready, lane_list);
 		while ((lane = TAILQ_FIRST(&hops.ready)) != NULL) {
 			TAILQ_REMOVE(&hops.ready, lane, ready);
-			lane->is_ready = false;
-			relay = relay_of(lane);
-			link = hops.links[relay];
-			transaction = TAILQ_FIRST(&lane->waiting);
-			if (transaction != NULL && link != NULL &&
-			    lane->out < OUT_MAX &&
-			    link_credit(link, IMSG_RELAY_DELIVER_REQ) > 0 &&
-			    gate_open(&hops.gates[relay])) {
-				TAILQ_REMOVE(&lane->waiting, transaction,
-				    entry);
-				ask_relay_deliver(link, transaction);
-				sent = true;
-			}
-			if (transaction != NULL && lane->out < OUT_MAX) {
-				lane->is_ready = true;
+			turn = take_turn(lane, now, monotonic);
+			sent = sent || turn == TURN_SENT;
+			lane->is_ready = turn != TURN_OVER;
+			if (turn == TURN_LIMITED)
+				TAILQ_INSERT_TAIL(&hops.limited, lane, ready);
+			else if (turn != TURN_OVER)
 				TAILQ_INSERT_TAIL(&hops.ready, lane, ready);
-			}
 			if (lane == last)
 				break;
 		}
 	}
+	set_timer(monotonic);
 }
 
 /* ---- results ---- */
@@ -258,13 +437,11 @@ hop_pump(void)
 static struct transaction *
 find_out(uint64_t number, const struct link *link)
 {
-	struct transaction	*transaction;
+	struct transaction	 key = { .number = number }, *transaction;
 
-	TAILQ_FOREACH(transaction, &hops.out, of_link)
-		if (transaction->number == number &&
-		    transaction->link == link)
-			return transaction;
-	return NULL;
+	transaction = RB_FIND(by_number, &hops.out, &key);
+	return transaction != NULL && transaction->link == link ?
+	    transaction : NULL;
 }
 
 static struct ending *
@@ -292,6 +469,8 @@ add_result(struct transaction *transaction, struct recipient *recipient,
 	    status[0] == statuses[verdict][0] ? status : statuses[verdict],
 	    text, "");
 	ending->attempted = true;
+	if (verdict == RELAY_DONE)
+		transaction->reached = true;
 	return ending;
 }
 
@@ -325,22 +504,37 @@ on_relay_result(struct link *link, struct frame *frame, void *arg)
 	ending->dsn = result->dsn != 0;
 }
 
-/* Remember of the lane what relay found. */
+/*
+ * What the transaction has taught of its hop: how much it bears, and whether
+ * it is closed.  Then nothing else is tried until it opens, and at first but
+ * one.
+ */
 static void
-note_closed(struct lane *lane, int64_t closed_until,
+learn(struct transaction *transaction, bool reached, int64_t closed_until,
     const struct ending *ending)
 {
+	struct lane	*lane = transaction->lane;
+
+	if (reached)
+		pace_reached(&lane->pace, lane->limits.connections);
+	else
+		pace_failed(&lane->pace);
+	if (closed_until <= clock_now()) {
+		if (reached)
+			lane_open(lane);
+		return;
+	}
+	pace_probe(&lane->pace);
 	lane->closed_until = closed_until;
 	free(lane->reason);
-	lane->reason = NULL;
-	if (closed_until > 0 && ending != NULL)
-		lane->reason = strdup(ending->text);
+	lane->reason = ending != NULL ? strdup(ending->text) : NULL;
+	wait_all(lane);
 }
 
 static void
 transaction_end(struct transaction *transaction)
 {
-	TAILQ_REMOVE(&hops.out, transaction, of_link);
+	RB_REMOVE(by_number, &hops.out, transaction);
 	transaction->lane->out--;
 	make_ready(transaction->lane);
 	free(transaction);
@@ -393,15 +587,71 @@ on_relay_deliver_ans(struct link *link, struct frame *frame, void *arg)
 	if (transaction->outcome != NULL) {
 		ending = outcome_finish_relay(transaction->outcome,
 		    answer->host, answer->tls, closed_until);
-		note_closed(transaction->lane, closed_until, ending);
+		learn(transaction, answer->reached != 0 ||
+		    transaction->reached, closed_until, ending);
 		outcome_store(transaction->outcome);
 	}
 	transaction_end(transaction);
 }
 
+/* ---- for the operator ---- */
+
+int
+ask_relay_explain(const struct w_relay_explain_req *question, void *arg)
+{
+	const struct route	 route = {
+		.kind = ROUTE_RELAY, .text = __DECONST(char *, question->hop),
+		.exchange = __DECONST(char *, question->exchange)
+	};
+	struct asking		*asking;
+	struct link		*link;
+
+	link = hops.links[relay_of(lane_of_route(&route))];
+	if (link == NULL || link_credit(link, IMSG_RELAY_EXPLAIN_REQ) == 0)
+		return -1;
+	if ((asking = calloc(1, sizeof(*asking))) == NULL)
+		fatal("asking");
+	asking->arg = arg;
+	TAILQ_INSERT_TAIL(&hops.askings, asking, entry);
+	(void)link_ask(link, IMSG_RELAY_EXPLAIN_REQ, question, NULL, 0, -1,
+	    asking);
+	return 0;
+}
+
+void
+relay_explain_forget(const void *arg)
+{
+	struct asking	*asking;
+
+	TAILQ_FOREACH(asking, &hops.askings, entry)
+		if (asking->arg == arg)
+			asking->arg = NULL;
+}
+
+static void
+on_relay_explain_ans(struct link *link, struct frame *frame, void *arg)
+{
+	const struct w_relay_explain_ans	*answer = frame->payload;
+	struct asking				*asking = arg;
+	void					*asker = asking->arg;
+
+	(void)link;
+	TAILQ_REMOVE(&hops.askings, asking, entry);
+	free(asking);
+	if (asker == NULL)
+		return;
+	if (answer == NULL)
+		control_relay_answer(asker, false, NULL, 0);
+	else
+		control_relay_answer(asker, answer->good != 0,
+		    frame->tail_length > 0 ? frame->tail : "",
+		    frame->tail_length);
+}
+
 static const struct link_handler handlers[] = {
 	{ IMSG_RELAY_RESULT_NTF,	on_relay_result },
 	{ IMSG_RELAY_DELIVER_ANS,	on_relay_deliver_ans },
+	{ IMSG_RELAY_EXPLAIN_ANS,	on_relay_explain_ans },
 	{ IMSG_NONE,			NULL }
 };
 
@@ -428,6 +678,7 @@ relay_up(struct child *child, struct link *link,
 	hops.links[place] = link;
 	if (place >= hops.relays)
 		hops.relays = place + 1;
+	hops.has_network = hops.has_network || place > 0;
 	queue_wake();
 }
 

@@ -1,8 +1,9 @@
 /*
  * Lanes: a next hop or a user's worker, with what waits for it.  A lane may
- * fill a quarter of the window; the rest of its mail stays in the database
- * until there is room, so that a slow or dead neighbour leaves the others
- * theirs.  What is closed until a time is remembered here, and only here.
+ * fill a part of what is free of the window; the rest of its mail stays in
+ * the database until there is room, so that slow or dead neighbours leave the
+ * others theirs, however many they are.  What is closed until a time is
+ * remembered here, and only here.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,75 +12,175 @@
 #include "log.h"
 #include "spoold.h"
 
-#define SHARE_LEAST	64	/* recipients, however small the window */
+#define SHARE_LEAST	32	/* recipients, however full the window */
+#define PART		4	/* of what is free: one */
+#define BY		" by "
+#define USER		"user "
+#define TEXT_MAX	(WIRE_TARGET + WIRE_DOMAIN + 8)
 
+/* The text and the hop tell one from the other; the first alone might not. */
 static int
 compare(struct lane *a, struct lane *b)
 {
-	return strcmp(a->text, b->text);
+	int	 result = strcmp(a->text, b->text);
+
+	return result != 0 ? result : strcmp(a->hop, b->hop);
 }
 
 RB_HEAD(lanes, lane);
 RB_GENERATE_STATIC(lanes, lane, entry, compare)
+TAILQ_HEAD(lane_list, lane);
 
 static struct lanes	 lanes = RB_INITIALIZER(&lanes);
-static size_t		 backlogs;
+static struct lane_list	 behind = TAILQ_HEAD_INITIALIZER(behind);
 
-static uint32_t
-share(void)
+bool
+lane_is_hop(const struct lane *lane)
 {
-	int64_t	 quarter = settings()->window / 4;
-
-	return quarter > SHARE_LEAST ? (uint32_t)quarter : SHARE_LEAST;
+	return lane->hop[0] != '\0';
 }
 
-/* The lane of that name, NULL if nothing is known of it. */
+/* ---- finding ---- */
+
+/* A lane of that text, NULL if nothing is known of it. */
 struct lane *
 lane_find(const char *text)
 {
-	struct lane	 key;
+	struct lane	 key, *lane;
 
 	key.text = __DECONST(char *, text);
-	return RB_FIND(lanes, &lanes, &key);
+	key.hop = __DECONST(char *, "");
+	lane = RB_NFIND(lanes, &lanes, &key);
+	return lane != NULL && strcmp(lane->text, text) == 0 ? lane : NULL;
+}
+
+static char *
+copy(const char *text)
+{
+	char	*result = strdup(text);
+
+	if (result == NULL)
+		fatal("lane");
+	return result;
+}
+
+static struct lane *
+lane_get(const char *text, const char *hop, const char *exchange)
+{
+	struct lane	 key, *lane;
+
+	key.text = __DECONST(char *, text);
+	key.hop = __DECONST(char *, hop);
+	if ((lane = RB_FIND(lanes, &lanes, &key)) != NULL)
+		return lane;
+	if ((lane = calloc(1, sizeof(*lane))) == NULL)
+		fatal("lane");
+	lane->text = copy(text);
+	lane->hop = copy(hop);
+	lane->exchange = copy(exchange);
+	TAILQ_INIT(&lane->waiting);
+	if (lane_is_hop(lane)) {
+		limits_of(hop, &lane->limits);
+		pace_start(&lane->pace, lane->limits.connections);
+	}
+	RB_INSERT(lanes, &lanes, lane);
+	return lane;
 }
 
 struct lane *
-lane_get(const char *text)
+lane_of_route(const struct route *route)
+{
+	char	 text[TEXT_MAX];
+
+	if (route->kind != ROUTE_RELAY) {
+		(void)snprintf(text, sizeof(text), USER "%s", route->account);
+		return lane_get(text, "", "");
+	}
+	if (route->exchange[0] == '\0')
+		return lane_get(route->text, route->text, "");
+	(void)snprintf(text, sizeof(text), "%s" BY "%s", route->exchange,
+	    route->text);
+	return lane_get(text, route->text, route->exchange);
+}
+
+/*
+ * The lane that had a row when it was stored.  Where the text could be read
+ * in two ways it does no harm to guess: the row's route is asked for anew.
+ */
+struct lane *
+lane_of_text(const char *text)
 {
 	struct lane	*lane = lane_find(text);
+	const char	*by = strstr(text, BY);
+	char		 exchange[TEXT_MAX];
 
 	if (lane != NULL)
 		return lane;
-	if ((lane = calloc(1, sizeof(*lane))) == NULL ||
-	    (lane->text = strdup(text)) == NULL)
-		fatal("lane");
-	TAILQ_INIT(&lane->waiting);
-	RB_INSERT(lanes, &lanes, lane);
-	return lane;
+	if (strncmp(text, USER, strlen(USER)) == 0)
+		return lane_get(text, "", "");
+	if (by == NULL || (size_t)(by - text) >= sizeof(exchange) ||
+	    strcspn(text, " (") != (size_t)(by - text) ||
+	    by[strlen(BY)] == '\0')
+		return lane_get(text, text, "");
+	memcpy(exchange, text, (size_t)(by - text));
+	exchange[by - text] = '\0';
+	return lane_get(text, by + strlen(BY), exchange);
+}
+
+/* ---- the window ---- */
+
+/* Was it closed, and is now seen whether it still is? */
+static bool
+is_probed(const struct lane *lane)
+{
+	return lane_is_hop(lane) && !lane->pace.proven &&
+	    lane->pace.allowed == 1 && lane->limits.connections > 1 &&
+	    lane->closed_until <= clock_now();
+}
+
+/* How many of its recipients may be in the window now. */
+static uint32_t
+share(const struct lane *lane)
+{
+	const struct rate	*rate = &lane->limits.rate;
+	int64_t			 most, soon;
+
+	most = (settings()->window - (int64_t)queue_size()) / PART;
+	if (most < SHARE_LEAST || is_probed(lane))
+		most = SHARE_LEAST;
+	if (rate->count == 0)
+		return (uint32_t)most;
+	/* What cannot go within minutes would only sit there. */
+	soon = 1 + rate->count * (10 * SECOND) / (rate->time / 60 + 1);
+	return (uint32_t)(soon < most ? soon : most);
 }
 
 /* How many recipients more it may have in the window. */
 uint32_t
 lane_room(const struct lane *lane)
 {
-	return lane->count < share() ? share() - lane->count : 0;
+	uint32_t	 most = share(lane);
+
+	return lane->count < most ? most - lane->count : 0;
 }
 
 /*
- * Put the recipient into the lane of that name.  Returns false if the lane
- * has more than its share and others may need the room.
+ * Put the recipient into the lane.  Returns false if the lane has more than
+ * its share and others may need the room.
  */
 bool
-lane_join(struct recipient *recipient, const char *text)
+lane_join(struct recipient *recipient, struct lane *lane)
 {
-	struct lane	*lane = lane_get(text);
+	bool	 has_room;
 
 	if (recipient->lane == lane)
 		return true;
 	lane_leave(recipient);
 	recipient->lane = lane;
-	return lane->count++ < share() ||
-	    (int64_t)queue_size() < settings()->window / 2;
+	has_room = lane_room(lane) > 0 || (lane->limits.rate.count == 0 &&
+	    (int64_t)queue_size() < settings()->window / 2);
+	lane->count++;
+	return has_room;
 }
 
 void
@@ -96,21 +197,60 @@ lane_set_backlog(struct lane *lane, bool backlog)
 	if (lane->backlog == backlog)
 		return;
 	lane->backlog = backlog;
-	backlogs += backlog ? 1 : -(size_t)1;
+	if (backlog)
+		TAILQ_INSERT_TAIL(&behind, lane, behind);
+	else
+		TAILQ_REMOVE(&behind, lane, behind);
 }
 
-/* A lane with rows in the database and room in the window, or NULL. */
+/*
+ * A lane with rows in the database and room in the window, or NULL; the next
+ * call finds another, if there is one.
+ */
 struct lane *
 lane_next_backlog(void)
 {
 	struct lane	*lane;
 
-	if (backlogs == 0)
-		return NULL;
-	RB_FOREACH(lane, lanes, &lanes)
-		if (lane->backlog && lane_room(lane) > share() / 2)
+	TAILQ_FOREACH(lane, &behind, behind)
+		if (lane_room(lane) > lane->count) {
+			TAILQ_REMOVE(&behind, lane, behind);
+			TAILQ_INSERT_TAIL(&behind, lane, behind);
 			return lane;
+		}
 	return NULL;
+}
+
+/*
+ * When one that came now would have its turn, by the hop's rate; now is wall
+ * clock.
+ */
+int64_t
+lane_turn(const struct lane *lane, int64_t now)
+{
+	const struct rate	*rate = &lane->limits.rate;
+	int64_t			 monotonic = clock_monotonic(), opens;
+
+	if (rate->count == 0)
+		return now;
+	opens = rate_opens(rate, lane->rate_until) - monotonic;
+	if (opens < 0)
+		opens = 0;
+	return now + opens + rate->time / rate->count *
+	    (int64_t)lane->waiting_count;
+}
+
+/* ---- closed and open ---- */
+
+/* Nothing keeps it from being tried now; a closed one carefully. */
+void
+lane_open(struct lane *lane)
+{
+	if (lane->closed_until != 0)
+		pace_probe(&lane->pace);
+	lane->closed_until = 0;
+	free(lane->reason);
+	lane->reason = NULL;
 }
 
 /* The operator says: try them all. */
@@ -120,7 +260,7 @@ lane_open_all(void)
 	struct lane	*lane;
 
 	RB_FOREACH(lane, lanes, &lanes)
-		lane->closed_until = 0;
+		lane_open(lane);
 }
 
 size_t
@@ -135,20 +275,130 @@ lane_count_closed(int64_t now)
 	return count;
 }
 
+/* ---- care ---- */
+
+/* The configuration has changed. */
+void
+lane_configure(void)
+{
+	struct lane	*lane;
+
+	RB_FOREACH(lane, lanes, &lanes)
+		if (lane_is_hop(lane))
+			limits_of(lane->hop, &lane->limits);
+}
+
+static void
+lane_free(struct lane *lane)
+{
+	RB_REMOVE(lanes, &lanes, lane);
+	free(lane->flush);
+	free(lane->text);
+	free(lane->hop);
+	free(lane->exchange);
+	free(lane->reason);
+	free(lane);
+}
+
 /* Forget lanes of which there is nothing to remember. */
 void
 lane_prune(int64_t now)
 {
 	struct lane	*lane, *next;
 
-	RB_FOREACH_SAFE(lane, lanes, &lanes, next) {
-		if (lane->count > 0 || lane->backlog || lane->is_ready ||
-		    lane->out > 0 || lane->closed_until > now ||
-		    !TAILQ_EMPTY(&lane->waiting))
-			continue;
-		RB_REMOVE(lanes, &lanes, lane);
-		free(lane->text);
-		free(lane->reason);
-		free(lane);
+	RB_FOREACH_SAFE(lane, lanes, &lanes, next)
+		if (lane->count == 0 && !lane->backlog && !lane->is_ready &&
+		    lane->out == 0 && lane->closed_until <= now &&
+		    lane->rate_until <= clock_monotonic() &&
+		    TAILQ_EMPTY(&lane->waiting))
+			lane_free(lane);
+}
+
+/* ---- for the operator ---- */
+
+/* Is this name among the hosts of a hop's text, or the end of one? */
+static bool
+names_host(const char *hop, const char *name)
+{
+	static const char	 letters[] = "abcdefghijklmnopqrstuvwxyz"
+				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	const char		*at = hop;
+
+	for (; (at = strcasestr(at, name)) != NULL; at++)
+		if ((at == hop || strchr(letters, at[-1]) == NULL) &&
+		    at[strlen(name)] != '.' && (at[strlen(name)] == '\0' ||
+		    strchr(letters, at[strlen(name)]) == NULL))
+			return true;
+	return false;
+}
+
+bool
+lane_is_of(const struct lane *lane, const char *domain)
+{
+	if (domain[0] == '\0')
+		return true;
+	if (!lane_is_hop(lane))
+		return false;
+	return strcasecmp(lane->exchange, domain) == 0 ||
+	    names_host(lane->hop, domain) || hop_has_domain(lane, domain);
+}
+
+struct lane *
+lane_next_of(const struct lane *last, const char *domain)
+{
+	struct lane	*lane;
+
+	lane = last == NULL ? RB_MIN(lanes, &lanes) :
+	    RB_NEXT(lanes, &lanes, __DECONST(struct lane *, last));
+	while (lane != NULL && !lane_is_of(lane, domain))
+		lane = RB_NEXT(lanes, &lanes, lane);
+	return lane;
+}
+
+/* Open those of a domain.  Returns how many were closed. */
+size_t
+lane_open_matching(const char *domain)
+{
+	struct lane	*lane = NULL;
+	size_t		 count = 0;
+	int64_t		 now = clock_now();
+
+	while ((lane = lane_next_of(lane, domain)) != NULL) {
+		if (lane->closed_until > now)
+			count++;
+		lane_open(lane);
 	}
+	queue_wake();
+	return count;
+}
+
+void
+lane_describe(const struct lane *lane, FILE *out)
+{
+	const struct hop_limits	*limits = &lane->limits;
+	int64_t			 now = clock_now(), turn;
+
+	(void)fprintf(out, "  hop %s\n", lane->text);
+	if (lane_is_hop(lane))
+		(void)fprintf(out, "  transactions %u out of %u now, at most"
+		    " %u\n", lane->out, lane->pace.allowed <
+		    limits->connections ? lane->pace.allowed :
+		    limits->connections, limits->connections);
+	(void)fprintf(out, "  recipients %u in work%s\n", lane->count,
+	    lane->backlog ? ", more wait in the database for room" : "");
+	if (lane->closed_until > now)
+		(void)fprintf(out, "  closed for %lld s: %s\n",
+		    (long long)((lane->closed_until - now) / SECOND),
+		    lane->reason != NULL ? lane->reason : "no reason known");
+	if (limits->rate.count == 0)
+		return;
+	turn = lane_turn(lane, now) - now;
+	(void)fprintf(out, "  rate %lld in %lld s, by [relay \"%s\"]; ",
+	    (long long)limits->rate.count,
+	    (long long)(limits->rate.time / SECOND), limits->section);
+	if (turn <= 0)
+		(void)fprintf(out, "the next may go now\n");
+	else
+		(void)fprintf(out, "a new one has its turn in %lld s\n",
+		    (long long)(turn / SECOND));
 }

@@ -34,6 +34,12 @@ settings(void)
 	return &spoold.settings;
 }
 
+const struct conf *
+spoold_conf(void)
+{
+	return spoold.conf;
+}
+
 struct event_base *
 spoold_base(void)
 {
@@ -182,6 +188,7 @@ reconfigured(struct child *child)
 	read_settings(child->conf, &spoold.settings);
 	(void)strlcpy(spoold.settings.hostname, child->hostname,
 	    sizeof(spoold.settings.hostname));
+	hop_configure();
 	queue_rescan();
 }
 

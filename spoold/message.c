@@ -21,6 +21,7 @@ message_new(uint64_t id)
 		fatal("message");
 	message->id = id;
 	TAILQ_INIT(&message->recipients);
+	TAILQ_INIT(&message->gathering);
 	return message;
 }
 

@@ -100,21 +100,65 @@ outcome_finish_relay(struct outcome *outcome, const char *host,
 
 /* ---- what an end means ---- */
 
-/* Count the attempt; decide whether there will be another, and when. */
+/* It is not tried any more. */
+static void
+expire(struct ending *ending)
+{
+	char	*text;
+	int	 length;
+
+	if (ending->waited)
+		length = asprintf(&text, "gave up while its next hop was"
+		    " closed: %s", ending->text);
+	else
+		length = asprintf(&text, "gave up after %u attempts: %s",
+		    ending->recipient->attempts, ending->text);
+	if (length == -1)
+		fatal("outcome");
+	free(ending->text);
+	ending->text = text;
+	ending->kind = ENDING_FAILED;
+	ending->expired = true;
+}
+
+/* When it is tried next, and why then. */
+static void
+set_next(struct ending *ending, const struct retry_facts *facts)
+{
+	ending->next = retry_next(settings(), facts);
+	if (ending->waited) {
+		ending->next = ending->not_before;
+		return;
+	}
+	(void)snprintf(ending->why, sizeof(ending->why),
+	    "back-off after attempt %u", facts->attempts);
+	if (ending->not_before <= ending->next)
+		return;
+	ending->next = ending->not_before + (int64_t)
+	    arc4random_uniform(SPREAD);
+	(void)strlcpy(ending->why, "the next hop is closed until then",
+	    sizeof(ending->why));
+}
+
+/*
+ * Count the attempt, if it was one, and the try; decide whether there will be
+ * another, and when.
+ */
 static void
 decide_retry(struct ending *ending, int64_t now)
 {
 	struct recipient	*recipient = ending->recipient;
 	struct retry_facts	 facts;
-	char			*text;
 
 	if (recipient->epoch != store_epoch()) {
 		recipient->epoch = store_epoch();
 		recipient->tries = 0;
 	}
+	if (!ending->waited)
+		recipient->attempts++;
 	facts = (struct retry_facts){
 		.now = now, .arrival = recipient->message->arrival,
-		.attempts = ++recipient->attempts,
+		.attempts = recipient->attempts,
 		.tries = ++recipient->tries,
 		.is_bounce = recipient->message->kind != MESSAGE_MAIL,
 		.random = arc4random()
@@ -124,19 +168,10 @@ decide_retry(struct ending *ending, int64_t now)
 		return;
 	}
 	if (retry_expired(settings(), &facts)) {
-		if (asprintf(&text, "gave up after %u attempts: %s",
-		    recipient->attempts, ending->text) == -1)
-			fatal("outcome");
-		free(ending->text);
-		ending->text = text;
-		ending->kind = ENDING_FAILED;
-		ending->expired = true;
+		expire(ending);
 		return;
 	}
-	ending->next = retry_next(settings(), &facts);
-	if (ending->not_before > ending->next)
-		ending->next = ending->not_before + (int64_t)
-		    arc4random_uniform(SPREAD);
+	set_next(ending, &facts);
 	ending->warn = !recipient->warned &&
 	    retry_warn_due(settings(), &facts);
 	if (ending->warn)
@@ -154,10 +189,13 @@ decide(struct ending *ending, int64_t now)
 		break;
 	case ENDING_POISON:
 		ending->next = now + POISON_PAUSE;
+		(void)strlcpy(ending->why, "a process died of it",
+		    sizeof(ending->why));
 		recipient->poison++;
 		break;
 	case ENDING_PUT_BACK:
-		ending->next = now;
+		ending->next = ending->not_before > now ?
+		    ending->not_before : now;
 		break;
 	default:
 		recipient->attempts++;

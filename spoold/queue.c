@@ -10,6 +10,7 @@
  * first can be.
  */
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -284,9 +285,14 @@ queue_rescan(void)
 void
 queue_flush(void)
 {
+	struct lane	*lane = NULL;
+
 	memset(&queue.flush, 0, sizeof(queue.flush));
 	queue.flushing = true;
 	queue.flush_began = clock_now();
+	while ((lane = lane_next_of(lane, "")) != NULL)
+		if (lane->flush != NULL)
+			memset(lane->flush, 0, sizeof(*lane->flush));
 	lane_open_all();
 	queue_wake();
 }
@@ -304,16 +310,34 @@ message_of(uint64_t id)
 	return message;
 }
 
-/* Would this row overfill its lane? */
+/* Its lane's rows are to be gone through for a run of the queue. */
+static void
+flush_lane(struct lane *lane)
+{
+	if (lane->flush == NULL &&
+	    (lane->flush = calloc(1, sizeof(*lane->flush))) == NULL)
+		fatal("queue");
+}
+
+/*
+ * Is there no place for this row now?  It would overfill its lane, which
+ * takes it when there is room; or this is a run of the queue, and its hop was
+ * tried in it and is closed again.
+ */
 static bool
-is_crowded(enum sql sql)
+is_crowded(enum sql sql, bool flushing)
 {
 	struct lane	*lane;
 
 	if (db_is_null(sql, 18) ||
-	    (lane = lane_find(db_text(sql, 18))) == NULL ||
-	    lane_room(lane) > 0)
+	    (lane = lane_find(db_text(sql, 18))) == NULL)
 		return false;
+	if (flushing && lane->closed_until > clock_now())
+		return true;
+	if (lane_room(lane) > 0)
+		return false;
+	if (flushing)
+		flush_lane(lane);
 	lane_set_backlog(lane, true);
 	return true;
 }
@@ -344,7 +368,8 @@ fetch(enum sql sql)
 		if (recipient->stored == STORED_NEW)
 			mark_fresh(message);
 		if (!db_is_null(sql, 18))
-			(void)lane_join(recipient, db_text(sql, 18));
+			(void)lane_join(recipient,
+			    lane_of_text(db_text(sql, 18)));
 		queue_take(recipient);
 	}
 	message->pins--;
@@ -371,7 +396,8 @@ fetch_slice(struct cursor *cursor, int64_t until, int64_t since)
 		cursor->message = (uint64_t)db_integer(SQL_DUE, 0);
 		cursor->row = (uint32_t)db_integer(SQL_DUE, 1);
 		cursor->next = db_integer(SQL_DUE, 3);
-		if (db_integer(SQL_DUE, 22) < since && !is_crowded(SQL_DUE))
+		if (db_integer(SQL_DUE, 22) < since &&
+		    !is_crowded(SQL_DUE, since != INT64_MAX))
 			fetch(SQL_DUE);
 	}
 	db_end(SQL_DUE);
@@ -412,6 +438,33 @@ fetch_flush(void)
 	return result == 1;
 }
 
+/* A slice of a run of the queue for a lane that has room again. */
+static void
+fetch_flush_lane(struct lane *lane)
+{
+	struct cursor	*cursor = lane->flush;
+	uint32_t	 rows = 0;
+	int		 result;
+
+	for (result = db_ask(SQL_DUE_LANE, "tiiuii", lane->text, cursor->next,
+	    (int64_t)cursor->message, cursor->row, INT64_MAX, (int64_t)SLICE);
+	    result == 1 && room() > 0 && lane_room(lane) > 0;
+	    result = db_next(SQL_DUE_LANE)) {
+		rows++;
+		cursor->message = (uint64_t)db_integer(SQL_DUE_LANE, 0);
+		cursor->row = (uint32_t)db_integer(SQL_DUE_LANE, 1);
+		cursor->next = db_integer(SQL_DUE_LANE, 3);
+		if (db_integer(SQL_DUE_LANE, 22) < queue.flush_began)
+			fetch(SQL_DUE_LANE);
+	}
+	db_end(SQL_DUE_LANE);
+	if ((result == 0 && rows < SLICE) ||
+	    lane->closed_until > clock_now()) {
+		free(lane->flush);
+		lane->flush = NULL;
+	}
+}
+
 /* A slice for a lane that has room again. */
 static bool
 fetch_backlog(int64_t now)
@@ -421,12 +474,17 @@ fetch_backlog(int64_t now)
 	size_t		 before = queue.count;
 	int		 result;
 
-	if ((lane = lane_next_backlog()) == NULL || room() == 0)
+	if (room() == 0 || (lane = lane_next_backlog()) == NULL)
 		return false;
+	if (lane->flush != NULL) {
+		fetch_flush_lane(lane);
+		return true;
+	}
 	wanted = lane_room(lane) < SLICE ? lane_room(lane) : SLICE;
 	/* Rows in work are among the first; ask for as many more. */
 	wanted += lane->count;
-	for (result = db_ask(SQL_DUE_LANE, "tiu", lane->text, now, wanted);
+	for (result = db_ask(SQL_DUE_LANE, "tiiuiu", lane->text, INT64_MIN,
+	    INT64_C(0), 0U, now, wanted);
 	    result == 1 && room() > 0; result = db_next(SQL_DUE_LANE)) {
 		rows++;
 		fetch(SQL_DUE_LANE);

@@ -77,6 +77,8 @@ route_free(struct route *route)
 	free(route->domain);
 	free(route->address);
 	free(route->text);
+	free(route->exchange);
+	free(route->where);
 	free(route);
 }
 

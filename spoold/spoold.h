@@ -73,6 +73,8 @@ struct message {
 	uint32_t	 routing;	/* of them in memory and not routed */
 	uint32_t	 pins;		/* works that still name it */
 	struct recipients recipients;	/* those in memory */
+	struct recipients gathering;	/* of them: routed to a next hop,
+					   not in a transaction yet */
 	struct final	*finals;	/* where its rows ended, or now go */
 	size_t		 final_count;
 	bool		 finals_loaded;
@@ -106,6 +108,8 @@ enum recipient_state {
 struct route;
 struct gate;
 struct lane;
+struct ending;
+struct outcome;
 
 struct recipient {
 	TAILQ_ENTRY(recipient) of_message;
@@ -133,6 +137,7 @@ struct recipient {
 	 */
 	bool		 give_up;
 	bool		 first_try;	/* no attempt, not even a lost one */
+	bool		 gathering;	/* in its message's list of these */
 	char		*address;
 	char		*target;	/* "" or the list's member */
 	char		*original;	/* as it came in */
@@ -386,10 +391,10 @@ struct hop_limits {
 	uint32_t	 recipients;	/* of a transaction */
 	struct rate	 rate;		/* of transactions */
 	char		 section[WIRE_NAME];	/* that has the rate */
+	bool		 is_unix;	/* its hosts are Unix sockets */
 };
 
 void		 limits_of(const char *, struct hop_limits *);
-bool		 limits_is_unix(const char *);
 
 /* lane.c: a next hop or a user that mail waits for */
 
@@ -474,6 +479,7 @@ void		 attempt_dispatch(struct recipient *);
 void		 attempt_withdraw(struct recipient *);
 void		 attempt_pump(void);
 void		 attempt_poisoned(struct recipient *);
+struct ending	*attempt_wait(struct outcome *, struct recipient *);
 uint32_t	 ask_route_explain(const struct w_route_explain_req *, void *);
 
 /* expand.c: one row becomes several */
@@ -560,6 +566,24 @@ bool		 retry_expired(const struct settings *,
 bool		 retry_warn_due(const struct settings *,
 		    const struct retry_facts *);
 
+/* sentence.c: pure; what befell a recipient, for people */
+
+struct sentence_facts {
+	bool		 relayed;	/* a next hop's, else a worker's */
+	bool		 replied;	/* text is a server's reply */
+	bool		 expired;
+	bool		 given_up;	/* by the operator; text "": untried */
+	enum relay_stage stage;
+	const char	*status;
+	const char	*text;
+	const char	*host;		/* name[address]:port, or "" */
+	const char	*address;
+	int64_t		 waited;	/* expired: for so long */
+};
+
+void		 sentence_of(const struct sentence_facts *, char *, size_t);
+const char	*sentence_advice(const struct sentence_facts *);
+
 /* bounce.c: the text of a report */
 
 struct bounce_item {
@@ -623,9 +647,12 @@ extern const struct link_role relay_role;
 void		 relay_up(struct child *, struct link *,
 		    const struct w_start_peer_ntf *);
 void		 relay_lost(struct child *, struct link *);
+void		 hop_give(struct recipient *);
 void		 hop_gather(struct message *);
 void		 hop_withdraw(struct recipient *);
 void		 hop_pump(void);
+void		 hop_configure(void);
+bool		 hop_has_domain(const struct lane *, const char *);
 
 /*
  * Ask the relay that has this next hop; arg comes back with the answer, by
