@@ -103,21 +103,63 @@ ask_ctl_read(struct control *control, const struct w_ctl_read_req *question,
 	    IMSG_CTL_READ_ANS, answer);
 }
 
+/* What a verdict means to the caller. */
+static const struct {
+	const char	*text;
+	int		 code;
+} verdicts[] = {
+	[CTL_OK] = { NULL, EX_OK },
+	[CTL_NO_SUCH] = { "there is no such message", EX_NOINPUT },
+	[CTL_DENIED] = { "you may not do this", EX_NOPERM },
+	[CTL_TOO_SOON] = { "too soon after the last time", EX_TEMPFAIL },
+	[CTL_ERROR] = { "it went wrong", EX_SOFTWARE },
+};
+
+/* One that is not known is an error. */
+static size_t
+verdict_of(uint64_t verdict)
+{
+	return verdict < CTL_OK || verdict > CTL_ERROR ? CTL_ERROR :
+	    (size_t)verdict;
+}
+
+int
+control_code(uint64_t verdict)
+{
+	return verdicts[verdict_of(verdict)].code;
+}
+
+int
+ask_ctl_why(struct control *control, const struct w_ctl_why_req *question,
+    struct frame *answer)
+{
+	return read_answer(control, link_write_blocking(control->fd,
+	    IMSG_CTL_WHY_REQ, ++control->id, question, NULL, 0, -1),
+	    IMSG_CTL_WHY_ANS, answer);
+}
+
+int
+ask_ctl_stats(struct control *control, const struct w_ctl_stats_req *question,
+    struct frame *answer)
+{
+	return read_answer(control, link_write_blocking(control->fd,
+	    IMSG_CTL_STATS_REQ, ++control->id, question, NULL, 0, -1),
+	    IMSG_CTL_STATS_ANS, answer);
+}
+
+int
+ask_ctl_probe(struct control *control, const struct w_ctl_probe_req *question,
+    struct frame *answer)
+{
+	return read_answer(control, link_write_blocking(control->fd,
+	    IMSG_CTL_PROBE_REQ, ++control->id, question, NULL, 0, -1),
+	    IMSG_CTL_PROBE_ANS, answer);
+}
+
 int
 ask_ctl_action(struct control *control, const struct w_ctl_action_req *action,
     uint64_t *count)
 {
-	static const struct {
-		const char	*text;
-		int		 code;
-	} verdicts[] = {
-		[CTL_OK] = { NULL, EX_OK },
-		[CTL_NO_SUCH] = { "there is no such message", EX_NOINPUT },
-		[CTL_DENIED] = { "you may not do this", EX_NOPERM },
-		[CTL_TOO_SOON] = { "too soon after the last time",
-		    EX_TEMPFAIL },
-		[CTL_ERROR] = { "it went wrong", EX_SOFTWARE },
-	};
 	const struct w_ctl_action_ans	*answer;
 	struct frame			 frame;
 	size_t				 verdict;
@@ -131,9 +173,7 @@ ask_ctl_action(struct control *control, const struct w_ctl_action_req *action,
 		return code;
 	answer = frame.payload;
 	*count = answer->count;
-	verdict = answer->verdict;
-	if (verdict < CTL_OK || verdict > CTL_ERROR)
-		verdict = CTL_ERROR;
+	verdict = verdict_of(answer->verdict);
 	if (verdict != CTL_OK)
 		warnx("%s%s%s", verdicts[verdict].text,
 		    answer->text[0] != '\0' ? ": " : "", answer->text);

@@ -271,6 +271,17 @@ int	 ask_ctl_status(struct control *, const struct w_ctl_status_req *,
 	    struct frame *);
 int	 ask_ctl_read(struct control *, const struct w_ctl_read_req *,
 	    struct frame *);
+int	 ask_ctl_why(struct control *, const struct w_ctl_why_req *,
+	    struct frame *);
+int	 ask_ctl_stats(struct control *, const struct w_ctl_stats_req *,
+	    struct frame *);
+int	 ask_ctl_probe(struct control *, const struct w_ctl_probe_req *,
+	    struct frame *);
+
+/*
+ * The exit code of a verdict.
+ */
+int	 control_code(uint64_t);
 
 /*
  * Have something done; *count is to how many messages.
@@ -286,6 +297,19 @@ void	 control_print(const struct frame *);
 /* json.c */
 
 void	 json_string(FILE *, const char *);
+
+/* record.c: what spoold knows, for people or as JSON */
+
+void	 record_print(FILE *, const char *, size_t, int64_t);
+void	 record_json(FILE *, const char *, size_t);
+
+/*
+ * A time, and how far from now it is; a length of time in one unit; text from
+ * outside, of which nothing moves the cursor.
+ */
+void	 record_time(FILE *, int64_t, int64_t);
+void	 record_duration(int64_t, char *, size_t);
+void	 record_text(FILE *, const char *);
 
 /* The commands; all return exit codes of sysexits.h. */
 
@@ -306,10 +330,25 @@ int	 sendmail_test(const struct place *, char **);
 int	 rmail_main(int, char **);
 
 /* mailq.c */
+enum list_style {
+	LIST_MAILQ,			/* as administrators know it */
+	LIST_LONG,			/* with what will happen next */
+	LIST_JSON
+};
+
 int	 mailq_main(int, char **);
-int	 mailq_list(const struct place *, const struct w_ctl_list_req *,
-	    bool);
+int	 mailq_list(const struct place *, const struct w_ctl_filter *,
+	    enum list_style);
 int	 mailq_count(const struct place *);
+
+/*
+ * Show each message that a filter, which may be NULL, wants with its
+ * recipients; the last argument but one says whether it is the first.
+ */
+typedef void	(*list_fn)(const struct w_ctl_message *,
+		    const struct w_ctl_recipient *, bool, void *);
+int	 list_each(const struct place *, const struct w_ctl_filter *,
+	    list_fn, void *, struct w_ctl_list_ans *);
 
 /* runq.c */
 int	 runq_main(int, char **);
@@ -319,8 +358,60 @@ int	 runq_run(const struct place *, const struct options *, char **);
 int	 newaliases_main(int, char **);
 int	 newaliases_check(const struct place *);
 
-/* postctl.c */
+/* postctl.c: its verbs by families */
+
+/* What a command line holds. */
+struct request {
+	struct place	 place;
+	bool		 json;
+	const char	*sender;	/* -s, --from; NULL not given */
+	const char	*recipient;	/* -r, --to */
+	const char	*domain;	/* -d, --domain */
+	const char	*older;		/* --older */
+	const char	*reason;	/* --reason */
+	const char	*count;		/* -n */
+	char		**words;	/* that are no options */
+	int		 count_words;
+};
+
+struct verb {
+	const char	 *name;
+	const char	 *arguments;	/* as the usage shows them */
+	int		(*run)(const struct verb *, struct request *);
+	unsigned int	  options;	/* it takes; set of these */
+	enum ctl_action	  action;
+	const char	 *done;		/* "3 messages held" */
+};
+
+#define TAKES_FILTER	1U		/* -s -r -d --older --reason */
+#define TAKES_SENDER	2U		/* -s */
+#define TAKES_COUNT	4U		/* -n */
+
 int	 postctl_main(int, char **);
+int	 verb_usage(const struct verb *);
+
+/* choice.c: which messages a command line means */
+int	 choice_filter(const struct request *, struct w_ctl_filter *);
+int	 choice_state(const char *, uint32_t *);
+int	 choice_duration(const char *, int64_t *);
+int	 choice_id(const char *, uint64_t *);
+int	 choice_copy(char *, size_t, const char *);
+
+/* look.c, stats.c, why.c: what only looks */
+int	 look_list(const struct verb *, struct request *);
+int	 look_show(const struct verb *, struct request *);
+int	 look_status(const struct verb *, struct request *);
+int	 look_explain(const struct verb *, struct request *);
+int	 look_probe(const struct verb *, struct request *);
+int	 look_stats(const struct verb *, struct request *);
+int	 look_why(const struct verb *, struct request *);
+void	 look_status_json(FILE *, const char *, size_t);
+
+/* act.c: what changes something */
+int	 act_on_messages(const struct verb *, struct request *);
+int	 act_on_queue(const struct verb *, struct request *);
+int	 act_age(const struct verb *, struct request *);
+int	 act_backup(const struct verb *, struct request *);
 
 /* export.c, import.c: messages out of the queue and into it */
 

@@ -18,20 +18,8 @@
 #define FORMAT_HEAD	"%-17s %8s %-19s %s\n"
 #define FORMAT_MESSAGE	"%-17s %8" PRIu64 " %19.19s "
 #define REASON_COLUMN	76
+#define RECIPIENT_COLUMN 47
 #define PATIENCE	(15 * SECOND)	/* of spoold with a connection */
-
-/* Shows one message; first says whether it is the first of all. */
-typedef void	(*show_fn)(const struct w_ctl_message *,
-		    const struct w_ctl_recipient *, bool);
-
-/* Print text from outside: nothing in it may move the cursor. */
-static void
-print_safe(const char *text)
-{
-	for (; *text != '\0'; text++)
-		putchar((unsigned char)*text < ' ' || *text == 127 ? '?' :
-		    *text);
-}
 
 /* Print the reason as far to the right as it fits. */
 static void
@@ -40,13 +28,31 @@ print_reason(const char *reason)
 	int	padding = REASON_COLUMN - (int)strlen(reason);
 
 	printf("%*s(", padding > 0 ? padding : 0, "");
-	print_safe(reason);
+	record_text(stdout, reason);
 	fputs(")\n", stdout);
 }
 
+/* When a recipient is tried again, for people. */
+static void
+print_next(const struct w_ctl_recipient *recipient)
+{
+	printf("%*s", RECIPIENT_COLUMN + 2, "");
+	if (recipient->state == CTL_HELD)
+		fputs("held", stdout);
+	else if (recipient->state == CTL_ACTIVE)
+		fputs("in work now", stdout);
+	else {
+		fputs("next ", stdout);
+		record_time(stdout, recipient->next, clock_now());
+	}
+	printf(", %" PRIu32 " attempt%s\n", recipient->attempts,
+	    recipient->attempts == 1 ? "" : "s");
+}
+
+/* As mailq has it everywhere, and if that is wanted, with more. */
 static void
 show_plain(const struct w_ctl_message *message,
-    const struct w_ctl_recipient *recipients, bool first)
+    const struct w_ctl_recipient *recipients, bool first, void *style)
 {
 	char		 id[QUEUEID_LENGTH + 2], date[32];
 	const char	*reason = "";
@@ -66,7 +72,7 @@ show_plain(const struct w_ctl_message *message,
 		fputs("-\n\n", stdout);
 		return;
 	}
-	print_safe(message->sender[0] != '\0' ? message->sender :
+	record_text(stdout, message->sender[0] != '\0' ? message->sender :
 	    "MAILER-DAEMON");
 	putchar('\n');
 	for (uint32_t i = 0; i < message->recipients; i++) {
@@ -74,9 +80,11 @@ show_plain(const struct w_ctl_message *message,
 		    recipients[i].reason[0] != '\0')
 			print_reason(recipients[i].reason);
 		reason = recipients[i].reason;
-		printf("%-17s %8s %-19s ", "", "", "");
-		print_safe(recipients[i].address);
+		printf("%*s", RECIPIENT_COLUMN, "");
+		record_text(stdout, recipients[i].address);
 		putchar('\n');
+		if (*(enum list_style *)style == LIST_LONG)
+			print_next(&recipients[i]);
 	}
 	putchar('\n');
 }
@@ -90,11 +98,17 @@ json_time(const char *name, int64_t microseconds)
 
 static void
 show_json(const struct w_ctl_message *message,
-    const struct w_ctl_recipient *recipients, bool first)
+    const struct w_ctl_recipient *recipients, bool first, void *style)
 {
-	char	id[QUEUEID_LENGTH + 1];
+	static const char *const states[] = {
+		[CTL_DEFERRED] = "deferred", [CTL_ACTIVE] = "active",
+		[CTL_HELD] = "held"
+	};
+	char			 id[QUEUEID_LENGTH + 1];
+	uint32_t		 state;
 
 	(void)first;
+	(void)style;
 	printf("{\"queue_name\": \"%s\", \"queue_id\": \"%s\"",
 	    message->held ? "hold" : message->active ? "active" : "deferred",
 	    queueid_print(message->id, id));
@@ -111,6 +125,9 @@ show_json(const struct w_ctl_message *message,
 				fputs(", \"delay_reason\": ", stdout);
 				json_string(stdout, recipients[i].reason);
 			}
+			state = recipients[i].state;
+			printf(", \"state\": \"%s\"", state <= CTL_HELD &&
+			    states[state] != NULL ? states[state] : "?");
 			printf(", \"attempts\": %" PRIu32,
 			    recipients[i].attempts);
 			json_time("next_attempt", recipients[i].next);
@@ -123,7 +140,8 @@ show_json(const struct w_ctl_message *message,
 
 /* Show the messages in a page.  Returns -1 if it is malformed. */
 static int
-show_page(const struct frame *frame, uint32_t count, show_fn show, bool first)
+show_page(const struct frame *frame, uint32_t count, list_fn show, bool first,
+    void *arg)
 {
 	const struct w_ctl_message	*message;
 	const char			*at = frame->tail;
@@ -137,7 +155,8 @@ show_page(const struct frame *frame, uint32_t count, show_fn show, bool first)
 		if (message->recipients > (left - sizeof(*message)) / need)
 			return -1;
 		need = sizeof(*message) + need * message->recipients;
-		show(message, (const void *)(at + sizeof(*message)), first);
+		show(message, (const void *)(at + sizeof(*message)), first,
+		    arg);
 		at += need;
 		left -= need;
 	}
@@ -176,43 +195,54 @@ ask_page(const struct place *place, struct control *control, int64_t *asked,
 	return ask_ctl_list(control, ask, frame);
 }
 
+/* Page by page; *last is the last of them. */
 int
-mailq_list(const struct place *place, const struct w_ctl_list_req *filter,
-    bool json)
+list_each(const struct place *place, const struct w_ctl_filter *filter,
+    list_fn show, void *arg, struct w_ctl_list_ans *last)
 {
-	struct w_ctl_list_req		 ask;
-	const struct w_ctl_list_ans	*page;
-	struct control			 control;
-	struct frame			 frame;
-	int64_t				 asked = clock_monotonic();
-	bool				 first = true;
-	int				 code;
+	struct w_ctl_list_req	 ask;
+	struct control		 control;
+	struct frame		 frame;
+	int64_t			 asked = clock_monotonic();
+	bool			 first = true;
+	int			 code;
 
+	memset(last, 0, sizeof(*last));
 	memset(&ask, 0, sizeof(ask));
 	if (filter != NULL)
-		ask = *filter;
+		ask.filter = *filter;
 	if ((code = control_open(place, &control)) != EX_OK)
 		return code;
 	do {
 		code = ask_page(place, &control, &asked, &ask, &frame);
 		if (code != EX_OK)
-			goto out;
-		page = frame.payload;
-		if (show_page(&frame, page->count, json ? show_json :
-		    show_plain, first) == -1) {
+			break;
+		*last = *(const struct w_ctl_list_ans *)frame.payload;
+		if (show_page(&frame, last->count, show, first, arg) == -1) {
 			warnx("malformed answer");
 			code = EX_PROTOCOL;
-			goto out;
+			break;
 		}
-		first = first && page->count == 0;
+		first = first && last->count == 0;
 		/* A reader that has gone wants no more: that is no error. */
 		if (fflush(stdout) == EOF)
-			goto out;
-	} while ((ask.after = page->next) != 0);
-	if (!json)
-		print_total(page->messages, page->octets);
-out:
+			break;
+	} while ((ask.after = last->next) != 0);
 	control_close(&control);
+	return code;
+}
+
+int
+mailq_list(const struct place *place, const struct w_ctl_filter *filter,
+    enum list_style style)
+{
+	struct w_ctl_list_ans	last;
+	int			code;
+
+	code = list_each(place, filter, style == LIST_JSON ? show_json :
+	    show_plain, &style, &last);
+	if (code == EX_OK && style != LIST_JSON && !ferror(stdout))
+		print_total(last.messages, last.octets);
 	return code;
 }
 
@@ -247,5 +277,5 @@ mailq_main(int argc, char **argv)
 	place_find(options.configuration, &place);
 	if (options.mode == MODE_QUEUE_RUN)
 		return runq_run(&place, &options, argv + argc);
-	return mailq_list(&place, NULL, options.json);
+	return mailq_list(&place, NULL, options.json ? LIST_JSON : LIST_MAILQ);
 }

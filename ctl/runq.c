@@ -12,10 +12,18 @@
 static void
 take_word(struct w_ctl_action_req *action, const char *word)
 {
+	const char	*at = strchr(word, '@');
+
 	if (queueid_parse(word, &action->id) == 0)
 		return;
-	snprintf(action->filter.recipient, sizeof(action->filter.recipient), "%s%s",
-	    strchr(word, '@') == NULL ? "@" : "", word);
+	action->id = 0;
+	if (at == NULL || at == word)
+		snprintf(action->filter.domain,
+		    sizeof(action->filter.domain), "%s",
+		    at == word ? word + 1 : word);
+	else
+		snprintf(action->filter.recipient,
+		    sizeof(action->filter.recipient), "%s", word);
 }
 
 /* The flags -qI, -qR and -qS. */
@@ -27,7 +35,8 @@ take_flags(struct w_ctl_action_req *action, const struct options *options)
 	if (options->run_recipient != NULL)
 		take_word(action, options->run_recipient);
 	if (options->run_sender != NULL)
-		snprintf(action->filter.sender, sizeof(action->filter.sender), "%s%s",
+		snprintf(action->filter.sender,
+		    sizeof(action->filter.sender), "%s%s",
 		    strchr(options->run_sender, '@') == NULL ? "@" : "",
 		    options->run_sender);
 }

@@ -155,7 +155,8 @@ sendmail_main(int argc, char **argv)
 	place_find(options.configuration, &place);
 	switch (options.mode) {
 	case MODE_QUEUE_LIST:
-		return mailq_list(&place, NULL, options.json);
+		return mailq_list(&place, NULL, options.json ? LIST_JSON :
+		    LIST_MAILQ);
 	case MODE_QUEUE_COUNT:
 		return mailq_count(&place);
 	case MODE_QUEUE_RUN:

@@ -148,7 +148,7 @@ finish_without(struct inquiry *inquiry, enum ctl_verdict verdict,
 	finish(inquiry, verdict, false);
 }
 
-/* Add lines that another process wrote, each behind a prefix. */
+/* Add lines of another's words, each behind a prefix in place of its blanks. */
 static void
 put_lines(FILE *out, const char *prefix, const char *text, size_t length)
 {
@@ -156,10 +156,11 @@ put_lines(FILE *out, const char *prefix, const char *text, size_t length)
 	size_t	 i;
 
 	for (i = 0; i < length; i++) {
-		if (at_start && text[i] != '\n')
-			fputs(prefix, out);
-		else if (at_start)
+		if (at_start && (text[i] == '\n' || (text[i] == ' ' &&
+		    prefix[0] != '\0')))
 			continue;
+		if (at_start)
+			fputs(prefix, out);
 		at_start = text[i] == '\n';
 		putc(at_start || ((unsigned char)text[i] >= ' ' &&
 		    text[i] != 0x7f) ? text[i] : '?', out);
@@ -245,9 +246,10 @@ put_waiting(FILE *out, const char *lane)
 
 	if (db_ask(sql, "tu", lane, COUNT_MAX + 1U) == 1 &&
 	    (count = db_integer(sql, 0)) > 0) {
-		fprintf(out, "%s: %lld\n", count > COUNT_MAX ?
-		    "waiting-at-least" : "waiting", (long long)(count >
+		fprintf(out, "waiting: %lld\n", (long long)(count >
 		    COUNT_MAX ? COUNT_MAX : count));
+		if (count > COUNT_MAX)
+			fputs("and-more: yes\n", out);
 		fprintf(out, "oldest: %lld\nnext: %lld\n",
 		    (long long)(db_integer(sql, 1) / SECOND),
 		    (long long)(db_integer(sql, 2) / SECOND));
@@ -296,7 +298,7 @@ describe_lanes(struct inquiry *inquiry)
 		fputs("> relay cannot be asked now\n", inquiry->out);
 	}
 	if (inquiry->lanes_left > 0)
-		fprintf(inquiry->out, "\nlanes-not-shown: %zu\n",
+		fprintf(inquiry->out, "\nnot-shown: %zu\n",
 		    inquiry->lanes_left);
 	finish(inquiry, CTL_OK, true);
 }
@@ -434,8 +436,8 @@ control_relay_answer(void *arg, bool good, const char *text, size_t length)
 		text = no_answer;
 		length = sizeof(no_answer) - 1;
 	}
-	put_lines(inquiry->out, inquiry->kind == EXPLAIN ? "  " :
-	    inquiry->kind == WHY ? "> " : "", text, length);
+	put_lines(inquiry->out, inquiry->kind == WHY ? "> " : "", text,
+	    length);
 	if (inquiry->kind == WHY)
 		describe_lanes(inquiry);
 	else

@@ -107,14 +107,14 @@ static void
 put_delay_notice(FILE *out, const struct message *message,
     const struct recipient *row)
 {
-	if (row->warned)
-		put(out, "delay-notice", "was due and is made");
-	else if (settings()->delay_notice == 0 ||
-	    message->kind != MESSAGE_MAIL || message->sender[0] == '\0' ||
+	if (settings()->delay_notice == 0 || message->kind != MESSAGE_MAIL ||
+	    recipient_sender(row)[0] == '\0' ||
 	    (row->notify != 0 && (row->notify & NOTIFY_DELAY) == 0))
 		put(out, "delay-notice", "none");
+	else if (row->warned)
+		put(out, "delay-notice", "sent");
 	else
-		put_time(out, "delay-notice-due", message->arrival +
+		put_time(out, "notice-due", message->arrival +
 		    settings()->delay_notice);
 }
 
