@@ -71,7 +71,8 @@ check_word(struct checker *checker, const struct line *line,
 		if (*word == '\0')
 			return;
 	} else if (conf_section(checker->conf, "pipe", word) != NULL ||
-	    conf_section(checker->conf, "relay", word) != NULL)
+	    settings_hop(checker->settings, word) != NULL ||
+	    strcmp(word, "*") == 0)
 		return;
 	else if (strchr(word, '.') != NULL) {
 		conf_warning(checker->conf, &line->place, "%s is a host, as "
@@ -189,24 +190,6 @@ check_open(struct checker *checker, const struct line *line,
 	walk_end(&walk);
 }
 
-/* Mail exchangers are not looked up: a hop must name its hosts. */
-static void
-check_hop(struct checker *checker, const struct line *line,
-    const struct target *target)
-{
-	static const char text[] = "relay() names no host, and mail exchangers "
-	    "are not looked up; write relay(HOST)";
-
-	if (target->call != CALL_RELAY || *target->argument != '\0')
-		return;
-	if (strcmp(line->place.file, checker->conf->files[0]) == 0)
-		conf_wrong(checker->conf, &line->place, "%s: %s", line->left,
-		    text);
-	else
-		conf_lacking(checker->conf, &line->place, "%s: %s",
-		    line->left, text);
-}
-
 static void
 check_line(struct checker *checker, const struct line *line)
 {
@@ -224,7 +207,6 @@ check_line(struct checker *checker, const struct line *line)
 		if (target->kind == TARGET_WORD || target->call == CALL_LOCAL)
 			check_word(checker, line, target);
 		check_open(checker, line, target);
-		check_hop(checker, line, target);
 	}
 	if (line->count > 0)
 		check_walk(checker, line);
@@ -469,7 +451,8 @@ check_default(struct checker *checker)
 	if (!checker->any_default)
 		conf_warning(checker->conf, &place, "no route has @ on its "
 		    "left: nothing leaves this machine, bounces included; "
-		    "\"@ relay(HOST)\" sends by way of a host");
+		    "\"@ relay(HOST)\" sends by way of a host, \"@ relay()\" "
+		    "by mail exchangers");
 	else if (!checker->own_default)
 		conf_warning(checker->conf, &place, "only tables of listeners "
 		    "have @ on a left side: bounces and the mail of local "

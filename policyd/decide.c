@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "policyd.h"
 
@@ -128,12 +129,41 @@ decide_pipe(struct walk *walk, struct decision *decision,
 	    decision->account);
 }
 
+/*
+ * Are the hosts of this hop the mail exchangers of each recipient's domain?
+ * What [relay "*"] says of that is meant for sections that name no host.
+ */
+static bool
+goes_by_exchange(const struct settings *settings, const char *hop)
+{
+	struct conf_section *own = settings_hop(settings, hop), *holder;
+
+	if (own == NULL)
+		return strcmp(hop, "relay()") == 0;
+	holder = conf_holder(settings->conf, "relay", own, "mx");
+	if (holder == NULL || strcasecmp(conf_string(holder, "mx", ""),
+	    "recipient") != 0)
+		return false;
+	return holder == own || (conf_setting(own, "name") == NULL &&
+	    conf_setting(own, "address") == NULL);
+}
+
 void
 decide_relay(struct walk *walk, struct decision *decision, const char *hop)
 {
+	size_t i;
+
 	begin(walk, decision, ROUTE_RELAY);
 	strlcpy(decision->hop, hop, sizeof(decision->hop));
-	walk_trace(walk, "next hop %s, for <%s>", hop, decision->address);
+	if (goes_by_exchange(walk->settings, hop)) {
+		for (i = 0; decision->domain[i] != '\0'; i++)
+			decision->exchange[i] = (char)tolower(
+			    (unsigned char)decision->domain[i]);
+		walk_trace(walk, "next hop %s by %s, for <%s>",
+		    decision->exchange, hop, decision->address);
+	} else
+		walk_trace(walk, "next hop %s, for <%s>", hop,
+		    decision->address);
 }
 
 /* Does the text start with an enhanced status code of that class? */

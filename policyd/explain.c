@@ -95,14 +95,15 @@ tell_verdict(const struct world *world, const struct settings *settings,
 
 void
 explain(const struct world *world, const struct settings *settings,
-    const struct w_client *client, const char *text, FILE *out)
+    const struct w_client *client, const char *text, FILE *out,
+    struct decision *decision)
 {
 	struct teller teller = { .out = out };
-	struct decision decision;
 	struct address address;
 	struct walk walk;
 	enum address_result parsed = address_parse(text, &address);
 
+	memset(decision, 0, sizeof(*decision));
 	if (parsed != ADDRESS_OK && parsed != ADDRESS_BARE) {
 		(void)fprintf(out, "not an address\n");
 		return;
@@ -110,9 +111,9 @@ explain(const struct world *world, const struct settings *settings,
 	walk_start(&walk, world, settings, client->listener);
 	walk.trace = tell;
 	walk.trace_context = &teller;
-	walk_address(&walk, &address, &decision);
-	if (decision.kind == ROUTE_LIST)
-		tell_list(&walk, &decision, &teller);
+	walk_address(&walk, &address, decision);
+	if (decision->kind == ROUTE_LIST)
+		tell_list(&walk, decision, &teller);
 	walk_end(&walk);
 	tell_verdict(world, settings, client, STANDING_STRANGER, "a stranger",
 	    text, out);

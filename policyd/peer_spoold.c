@@ -41,6 +41,8 @@ fill_answer(struct w_route_resolve_ans *answer,
 	memcpy(answer->address, decision->address, sizeof(answer->address));
 	memcpy(answer->owner, decision->owner, sizeof(answer->owner));
 	memcpy(answer->hop, decision->hop, sizeof(answer->hop));
+	memcpy(answer->exchange, decision->exchange,
+	    sizeof(answer->exchange));
 	memcpy(answer->text, decision->text, sizeof(answer->text));
 	memcpy(answer->where, decision->where, sizeof(answer->where));
 }
@@ -80,6 +82,7 @@ on_route_explain(struct link *link, struct frame *frame, void *arg)
 {
 	const struct w_route_explain_req *req = frame->payload;
 	struct w_route_explain_ans answer = { .id = req->id };
+	struct decision decision;
 	char *text = NULL;
 	size_t length = 0;
 	FILE *out;
@@ -89,8 +92,16 @@ on_route_explain(struct link *link, struct frame *frame, void *arg)
 	if ((out = open_memstream(&text, &length)) == NULL)
 		fatal("explaining");
 	explain(tables_world(), policyd_settings(), &req->client,
-	    req->address, out);
+	    req->address, out, &decision);
 	(void)fclose(out);
+	answer.kind = decision.kind;
+	if (decision.kind == ROUTE_RELAY) {
+		memcpy(answer.hop, decision.hop, sizeof(answer.hop));
+		memcpy(answer.exchange, decision.exchange,
+		    sizeof(answer.exchange));
+		memcpy(answer.address, decision.address,
+		    sizeof(answer.address));
+	}
 	if (length > EXPLAIN_MAX)
 		length = EXPLAIN_MAX;
 	link_answer(link, IMSG_ROUTE_EXPLAIN_ANS, frame->id, &answer, text,

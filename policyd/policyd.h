@@ -91,6 +91,12 @@ void		 settings_free(struct settings *);
 bool		 settings_is_local(const struct settings *, const char *);
 
 /*
+ * The [relay] of that name, which a route can lead to; NULL if there is none.
+ * "*" is none.
+ */
+struct conf_section	*settings_hop(const struct settings *, const char *);
+
+/*
  * The listener of that name, NULL if it is gone.
  */
 const struct listener *settings_listener(const struct settings *,
@@ -171,6 +177,7 @@ struct decision {
 	char		 address[WIRE_ADDRESS];
 	char		 owner[WIRE_ADDRESS];
 	char		 hop[WIRE_TARGET];
+	char		 exchange[WIRE_DOMAIN];
 	char		 text[WIRE_TEXT];
 	char		 where[WIRE_PATH];
 };
@@ -387,10 +394,12 @@ void	judge_walk(struct walk *, struct decision *);
 /* explain.c */
 
 /*
- * Print the walk of an address to out, a step a line.
+ * Print the walk of an address to out, a step a line, and fill in where it
+ * ended.
  */
 void	explain(const struct world *, const struct settings *,
-	    const struct w_client *, const char *, FILE *);
+	    const struct w_client *, const char *, FILE *,
+	    struct decision *);
 
 /* files.c: files that are read again when they change */
 

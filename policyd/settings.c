@@ -279,3 +279,10 @@ settings_listener(const struct settings *settings, const char *name)
 			return &settings->listeners[i];
 	return NULL;
 }
+
+struct conf_section *
+settings_hop(const struct settings *settings, const char *name)
+{
+	return strcmp(name, "*") == 0 ? NULL :
+	    conf_section(settings->conf, "relay", name);
+}

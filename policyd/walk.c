@@ -113,8 +113,13 @@ at_word(struct walk *walk, const struct member *member,
 		decide_pipe(walk, decision, section, NULL, "");
 		return NEXT_DONE;
 	}
-	if (conf_section(walk->settings->conf, "relay", word) != NULL) {
+	if (settings_hop(walk->settings, word) != NULL) {
 		decide_relay(walk, decision, word);
+		return NEXT_DONE;
+	}
+	if (strcmp(word, "*") == 0) {
+		decide_fault(walk, decision, FAULT_CONFIG, "[relay \"*\"] "
+		    "holds defaults, it is no next hop");
 		return NEXT_DONE;
 	}
 	if (strchr(word, '.') == NULL)

@@ -87,8 +87,8 @@ class_by_line(const struct walk *walk, const struct line *line)
 	if (target->kind != TARGET_WORD ||
 	    conf_section(walk->settings->conf, "pipe", target->text) != NULL)
 		return DOMAIN_LISTED;
-	if (conf_section(walk->settings->conf, "relay", target->text) !=
-	    NULL || strchr(target->text, '.') != NULL)
+	if (settings_hop(walk->settings, target->text) != NULL ||
+	    strchr(target->text, '.') != NULL)
 		return DOMAIN_RELAYED;
 	return DOMAIN_LISTED;
 }

@@ -32,9 +32,18 @@ check "a sound configuration" 0 - <<END
 root-list@a.test  x@b.test
 @a.test  local()
 END
-check "a hop without a host" 1 ':2:1: @: relay\(\) names no host' <<END
+check "a hop by mail exchangers" 0 - <<END
 @a.test  local()
 @  relay()
+END
+check "a domain alias that is open by them" 0 ':2:1: warning: sends strang' <<END
+@ relay()
+@a.test  @elsewhere.test
+END
+check "defaults that are no next hop" 1 '^postmaster.cf:3:1: @a.test: .*no next' <<END
+[relay "*"]
+[route]
+@a.test  *
 END
 check "nothing leaves without @" 0 '^postmaster.cf:1:1: warning: no route' <<END
 @a.test  local()

@@ -173,10 +173,11 @@ ask_route_resolve(char **words)
 		snprintf(req.target, sizeof(req.target), "%s", words[2]);
 	ask(standin.spoold, PROC_SPOOLD, IMSG_ROUTE_RESOLVE_REQ, &req, &frame);
 	answer = frame.payload;
-	printf("route\t%u\t%u\t%u\t%s\t%s\t%s\t%s\t%s",
+	printf("route\t%u\t%u\t%u\t%s\t%s\t%s\t%s%s%s\t%s",
 	    (unsigned int)answer->kind, (unsigned int)answer->worker,
 	    (unsigned int)answer->mailer, answer->account, answer->extension,
-	    answer->address, answer->hop, answer->text);
+	    answer->address, answer->exchange, answer->exchange[0] != '\0' ?
+	    " by " : "", answer->hop, answer->text);
 	tail = frame.tail;
 	length = frame.tail_length;
 	while (wire_next_target(&tail, &length, &place, &text) == 1)
@@ -188,12 +189,16 @@ static void
 ask_route_explain(char **words)
 {
 	struct w_route_explain_req req = { .id = 1 };
+	const struct w_route_explain_ans *answer;
 	struct frame frame;
 
 	req.client.standing = STANDING_STRANGER;
 	snprintf(req.address, sizeof(req.address), "%s", words[1]);
 	ask(standin.spoold, PROC_SPOOLD, IMSG_ROUTE_EXPLAIN_REQ, &req, &frame);
+	answer = frame.payload;
 	fwrite(frame.tail, 1, frame.tail_length, stdout);
+	printf("hop %u [%s] [%s] [%s]\n", (unsigned int)answer->kind,
+	    answer->hop, answer->exchange, answer->address);
 	printf("end\n");
 }
 

@@ -115,6 +115,14 @@ equal('a new file is read', policyd.rcpt('two@listed.test'), ACCEPT)
 equal('the old one is forgotten', policyd.rcpt('one@listed.test'), UNKNOWN)
 with open(table, 'a') as file:
     file.write('three@listed.test discard()\n')
+with open(table, 'a') as file:
+    file.write('@by-mx.test relay()\n')
+equal('a domain by its mail exchangers', policyd.route('Me@By-MX.test')[1],
+      'by-mx.test by relay()')
+equal('explained with its next hop', policyd.explain('me@by-mx.test')
+      .endswith('hop 4 [relay()] [by-mx.test] [me@by-mx.test]\n'), True)
+equal('a host by its name', policyd.explain('two@listed.test').endswith(
+    'hop 4 [relay(10.0.0.1)] [] [two@listed.test]\n'), True)
 equal('a file written in place is read', policyd.rcpt('three@listed.test'),
       ACCEPT)
 

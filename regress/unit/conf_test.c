@@ -109,6 +109,29 @@ test_units(void **state)
 
 /* Lists accumulate and part at commas; sections go on when they come again. */
 static void
+test_rates(void **state)
+{
+	static const char *const bad[] = { "", "100", "/1m", "100/", "0/1m",
+	    "100/0", "-1/1m", "1k/1m", "100/1x", "100/m1", "1 / 1m",
+	    "100/1m/2", "2000000000/1s", "1/400d",
+	    "11111111111111111111111111111111111111/1s" };
+	int64_t count, time;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(conf_parse_rate(bad[i], &count, &time), -1);
+	assert_int_equal(conf_parse_rate("100/1m", &count, &time), 0);
+	assert_int_equal(count, 100);
+	assert_int_equal(time, 60000000);
+	assert_int_equal(conf_parse_rate("3/H", &count, &time), 0);
+	assert_int_equal(count, 3);
+	assert_int_equal(time, 3600000000);
+	assert_int_equal(conf_parse_rate("1/30", &count, &time), 0);
+	assert_int_equal(time, 30000000);
+}
+
+static void
 test_lists(void **state)
 {
 	struct conf *conf = parse("[smtpd \"a\"]\ntrusted = 10/8, 11/8\n"
@@ -239,6 +262,7 @@ main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_holder),
 		cmocka_unit_test(test_units),
+		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_table),

@@ -38,8 +38,17 @@ static const char configuration[] =
     "[pipe \"lists\"]\n"
     "exec = /usr/bin/lists\n"
     "user = lister\n"
+    "[relay \"*\"]\n"
+    "mx = recipient\n"
     "[relay \"hub\"]\n"
     "address = 10.0.0.1\n"
+    "[relay \"strict\"]\n"
+    "tls = verified\n"
+    "[relay \"own\"]\n"
+    "name = mx.own.test\n"
+    "mx = recipient\n"
+    "[relay \"named\"]\n"
+    "mx = name\n"
     "[smtpd \"inside\"]\n"
     "routing-table = inside\n"
     "local-rcpt-to = yes\n"
@@ -60,6 +69,10 @@ static const char configuration[] =
     "@hub.test              hub\n"
     "@host.test             mail.far.test\n"
     "@by-mx.test            relay()\n"
+    "@strict.test           strict\n"
+    "@own.test              own\n"
+    "@named.test            named\n"
+    "@star.test             *\n"
     "@lmtp.test             lmtp(127.0.0.1:24)\n"
     "@virtual.test          local()\n"
     "only@listed.test       joe\n"
@@ -300,7 +313,8 @@ print_decision(const struct decision *d, const struct route_targets *targets,
 		    d->account, (unsigned int)d->max_recipients);
 		break;
 	case ROUTE_RELAY:
-		fprintf(out, "relay %s for %s", d->hop, d->address);
+		fprintf(out, "relay %s%s%s for %s", d->exchange,
+		    *d->exchange != '\0' ? " by " : "", d->hop, d->address);
 		break;
 	case ROUTE_LIST:
 	case ROUTE_SUPERSEDED:
@@ -378,7 +392,7 @@ test_order(void **state)
 		{ "info@shop.test", "local jane" },
 		{ "info@listed.test", "local jane" },
 		{ "info@hub.test", "relay hub for info@hub.test" },
-		{ "info@away.test", "relay relay() for info@away.test" },
+		{ "info@away.test", "relay away.test by relay() for info@away.test" },
 		{ "sales+eu@home.test", "local bob" },
 		{ "sales@home.test", "unknown 5.1.1" },
 		/* 4: the domain */
@@ -388,6 +402,16 @@ test_order(void **state)
 		{ "postmaster@hub.test", "relay hub for postmaster@hub.test" },
 		{ "x@host.test", "relay relay(mail.far.test) for x@host.test" },
 		{ "x@lmtp.test", "relay lmtp(127.0.0.1:24) for x@lmtp.test" },
+		/* by the mail exchangers of the recipient's domain */
+		{ "x@By-MX.test", "relay by-mx.test by relay() for"
+		    " x@By-MX.test" },
+		{ "info@by-mx.test", "relay by-mx.test by relay() for"
+		    " info@by-mx.test" },
+		{ "x@strict.test", "relay strict.test by strict for"
+		    " x@strict.test" },
+		{ "x@own.test", "relay own.test by own for x@own.test" },
+		{ "x@named.test", "relay named for x@named.test" },
+		{ "x@star.test", "defer 4.3.5" },
 		{ "bob@virtual.test", "local bob" },
 		{ "none@virtual.test", "unknown 5.1.1" },
 		/* 5: the name, or postmaster */
@@ -401,9 +425,9 @@ test_order(void **state)
 		{ "Postmaster@home.test", "local jane" },
 		{ "mailer-daemon@home.test", "local jane" },
 		/* 6: the rest */
-		{ "x@away.test", "relay relay() for x@away.test" },
-		{ "other@listed.test", "relay relay() for other@listed.test" },
-		{ "joe@[10.1.2.3]", "relay relay() for joe@[10.1.2.3]" },
+		{ "x@away.test", "relay away.test by relay() for x@away.test" },
+		{ "other@listed.test", "relay listed.test by relay() for other@listed.test" },
+		{ "joe@[10.1.2.3]", "relay [10.1.2.3] by relay() for joe@[10.1.2.3]" },
 		/* bare */
 		{ "joe", "local joe" },
 		{ "postmaster", "local jane" },
@@ -546,7 +570,7 @@ test_root_mail(void **state)
 	fake.settings->root_mail = "bob";
 	expect("daemon@home.test", "local bob");
 	fake.settings->root_mail = "ops@away.test";
-	expect("daemon@home.test", "relay relay() for ops@away.test");
+	expect("daemon@home.test", "relay away.test by relay() for ops@away.test");
 	fake.settings->root_mail = "daemon@home.test";
 	expect("daemon@home.test", "defer 4.3.5");
 	fake.settings->root_mail = "root";
@@ -786,20 +810,34 @@ static void
 test_explain(void **state)
 {
 	struct w_client client = { .standing = STANDING_STRANGER };
+	struct decision decision;
 	char *text = NULL;
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
 
 	(void)state;
 	assert_non_null(out);
-	explain(&world, fake.settings, &client, "deep@listed.test", out);
+	explain(&world, fake.settings, &client, "deep@listed.test", out,
+	    &decision);
 	fclose(out);
+	assert_int_equal(decision.kind, ROUTE_LIST);
 	assert_non_null(strstr(text, "address <deep@listed.test>, domain "
 	    "listed\n"));
 	assert_non_null(strstr(text, "deep@listed.test: cf:"));
 	assert_non_null(strstr(text, "  address <many@listed.test>"));
 	assert_non_null(strstr(text, "    mailbox of account joe\n"));
 	assert_non_null(strstr(text, "RCPT from a stranger: accepted\n"));
+	free(text);
+	out = open_memstream(&text, &length);
+	assert_non_null(out);
+	explain(&world, fake.settings, &client, "x@by-mx.test", out,
+	    &decision);
+	fclose(out);
+	assert_non_null(strstr(text, "next hop by-mx.test by relay(), for "
+	    "<x@by-mx.test>\n"));
+	assert_int_equal(decision.kind, ROUTE_RELAY);
+	assert_string_equal(decision.hop, "relay()");
+	assert_string_equal(decision.exchange, "by-mx.test");
 	free(text);
 }
 
