@@ -1,7 +1,7 @@
 /*
  * The text of a report: a multipart/report of RFC 3462 with a delivery
- * status of RFC 3464 and the header of the original, for failures and for
- * delays.  Pure: everything comes in, a text goes out.
+ * status of RFC 3464 and the header of the original, for failures, delays,
+ * and deliveries.  Pure: everything comes in, a text goes out.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -15,9 +15,10 @@
 #include "queueid.h"
 #include "spoold.h"
 
-#define ITEMS_MAX	(24 * 1024)	/* octets of all items, in each part */
+#define ITEMS_MAX	(22 * 1024)	/* octets of all items, in each part */
 #define ORIGINAL_MAX	(12 * 1024)	/* octets of a header */
-#define WHOLE_MAX	(32 * 1024)	/* octets of a message returned whole */
+#define WHOLE_MAX	(48 * 1024)	/* octets of a message returned whole */
+#define STORY_MAX	640
 #define FOLD_AT		72
 
 /* What a boundary is made of: no line of a message begins like this. */
@@ -64,6 +65,11 @@ static void
 put_header(FILE *out, const struct bounce_report *report, const char *mark,
     bool is_8bit)
 {
+	static const char *const subjects[] = {
+		[REPORT_FAILED] = "Undelivered mail returned to sender",
+		[REPORT_DELAYED] = "Delayed mail (still being tried)",
+		[REPORT_SUCCESS] = "What became of your mail"
+	};
 	char	 date[32], id[QUEUEID_LENGTH + 1];
 
 	clock_date(report->now, date, sizeof(date));
@@ -73,9 +79,7 @@ put_header(FILE *out, const struct bounce_report *report, const char *mark,
 	    report->hostname);
 	fprintf(out, "To: ");
 	put_clean(out, report->to);
-	fprintf(out, "\r\nSubject: %s\r\n", report->delay ?
-	    "Delayed mail (still being tried)" :
-	    "Undelivered mail returned to sender");
+	fprintf(out, "\r\nSubject: %s\r\n", subjects[report->kind]);
 	fprintf(out, "Message-ID: <%s@%s>\r\n", id, report->hostname);
 	fprintf(out, "Auto-Submitted: auto-replied\r\n");
 	fprintf(out, "MIME-Version: 1.0\r\n");
@@ -87,7 +91,7 @@ put_header(FILE *out, const struct bounce_report *report, const char *mark,
 	fprintf(out, "\r\nThis is a MIME-encapsulated message.\r\n");
 }
 
-/* Words of a reason, folded between blanks, under an indent. */
+/* Words, folded between blanks, under an indent. */
 static void
 put_folded(FILE *out, const char *text)
 {
@@ -111,28 +115,86 @@ put_folded(FILE *out, const char *text)
 	fputs("\r\n", out);
 }
 
+/* An address; a bare name is one of this machine. */
 static void
-put_explanation(FILE *out, const struct bounce_report *report,
-    const char *mark)
+put_address(FILE *out, const struct bounce_report *report,
+    const char *address)
+{
+	put_clean(out, address);
+	if (strchr(address, '@') == NULL)
+		fprintf(out, "@%s", report->hostname);
+}
+
+static void
+put_head(FILE *out, const struct bounce_report *report)
 {
 	char	 date[32];
+
+	fprintf(out, "This is the mail system at %s.\r\n\r\n",
+	    report->hostname);
+	switch (report->kind) {
+	case REPORT_DELAYED:
+		clock_date(report->items[0].until, date, sizeof(date));
+		fprintf(out, "Your message could not yet be delivered to the"
+		    " following recipients.\r\nIt is still being tried, until"
+		    " %s.\r\nYou need not send it again.\r\n", date);
+		break;
+	case REPORT_SUCCESS:
+		fprintf(out, "You asked to be told what became of your"
+		    " message.\r\n");
+		break;
+	default:
+		fprintf(out, "Your message could not be delivered to the"
+		    " following recipients.\r\nIt will not be tried"
+		    " again.\r\n");
+	}
+}
+
+/* What became of one recipient, what to do, and the words it rests on. */
+static void
+put_story(FILE *out, const struct bounce_report *report,
+    const struct bounce_item *item)
+{
+	const char	*success = "It was delivered.";
+	char		 text[STORY_MAX];
+
+	fputs("\r\n<", out);
+	put_address(out, report, item->address);
+	fputs(">:\r\n", out);
+	if (report->kind == REPORT_SUCCESS) {
+		if (strcmp(item->action, "relayed") == 0)
+			success = "It was passed on to where nobody reports"
+			    " a delivery. You will be told no more, unless it"
+			    " fails.";
+		else if (strcmp(item->action, "expanded") == 0)
+			success = "It was passed on to several addresses. You"
+			    " will be told no more, unless it fails.";
+		put_folded(out, success);
+		return;
+	}
+	sentence_of(&item->facts, text, sizeof(text));
+	put_folded(out, text);
+	if (report->kind == REPORT_FAILED)
+		put_folded(out, sentence_advice(&item->facts));
+	if (item->facts.text[0] != '\0') {
+		fprintf(out, "    %s\r\n", item->facts.replied ?
+		    "The server said:" : "In detail:");
+		put_folded(out, item->facts.text);
+	}
+}
+
+static void
+put_explanation(FILE *out, const struct bounce_report *report,
+    const char *mark, bool whole)
+{
+	char	 id[QUEUEID_LENGTH + 1];
 	size_t	 i;
 	long	 start;
 
 	fprintf(out, "\r\n--%s%s\r\nContent-Description: notification\r\n"
 	    "Content-Type: text/plain; charset=us-ascii\r\n\r\n", BOUNDARY,
 	    mark);
-	fprintf(out, "This is the mail system at %s.\r\n\r\n",
-	    report->hostname);
-	if (report->delay) {
-		clock_date(report->items[0].until, date, sizeof(date));
-		fprintf(out, "Your message could not yet be delivered to the"
-		    " following recipients.\r\nIt is still being tried, until"
-		    " %s.\r\nYou need not send it again.\r\n", date);
-	} else
-		fprintf(out, "Your message could not be delivered to the"
-		    " following recipients.\r\nIt will not be tried"
-		    " again.\r\n");
+	put_head(out, report);
 	start = ftell(out);
 	for (i = 0; i < report->count; i++) {
 		if (ftell(out) - start > ITEMS_MAX) {
@@ -140,18 +202,39 @@ put_explanation(FILE *out, const struct bounce_report *report,
 			    report->count - i);
 			break;
 		}
-		fputs("\r\n<", out);
-		put_clean(out, report->items[i].address);
-		fputs(">:\r\n", out);
-		put_folded(out, report->items[i].text);
+		put_story(out, report, &report->items[i]);
 	}
+	fprintf(out, "\r\nThe message is known here by the number %s; whoever"
+	    " asks\r\n<postmaster@%s> about it should name that.\r\n",
+	    queueid_print(report->about, id), report->hostname);
+	if (report->whole && !whole)
+		fprintf(out, "\r\nThe message is too large to be returned as a"
+		    " whole (%llu octets);\r\nonly its header follows.\r\n",
+		    (unsigned long long)report->original_size);
+}
+
+/* The server's name in name[address]:port, else the address. */
+static void
+put_remote(FILE *out, const char *host)
+{
+	size_t	 length = strcspn(host, "[");
+	char	 name[WIRE_NAME];
+
+	if (length == 0)
+		length = strcspn(host, "]") + 1;
+	(void)snprintf(name, sizeof(name), "%.*s", (int)length, host);
+	fprintf(out, "Remote-MTA: dns; ");
+	put_clean(out, name);
+	fputs("\r\n", out);
 }
 
 /* The fields of RFC 3464 2.3 for one recipient. */
 static void
-put_recipient_fields(FILE *out, const struct bounce_item *item, int64_t now)
+put_recipient_fields(FILE *out, const struct bounce_report *report,
+    const struct bounce_item *item)
 {
-	char	 date[32];
+	const struct sentence_facts	*facts = &item->facts;
+	char				 date[32], id[QUEUEID_LENGTH + 1];
 
 	fputs("\r\n", out);
 	if (strchr(item->orcpt, ';') != NULL) {
@@ -160,20 +243,23 @@ put_recipient_fields(FILE *out, const struct bounce_item *item, int64_t now)
 		fputs("\r\n", out);
 	}
 	fprintf(out, "Final-Recipient: rfc822; ");
-	put_clean(out, item->address);
+	put_address(out, report, item->address);
 	fprintf(out, "\r\nAction: %s\r\nStatus: ", item->action);
-	put_clean(out, item->status);
+	put_clean(out, facts->status);
 	fputs("\r\n", out);
-	if (item->host[0] != '\0') {
-		fprintf(out, "Remote-MTA: dns; ");
-		put_clean(out, item->host);
+	if (facts->replied && facts->host[0] != '\0')
+		put_remote(out, facts->host);
+	if (facts->text[0] != '\0' && (facts->replied ||
+	    report->kind != REPORT_SUCCESS)) {
+		fprintf(out, "Diagnostic-Code: %s; ", facts->replied ?
+		    "smtp" : "x-postmaster");
+		put_clean(out, facts->text);
 		fputs("\r\n", out);
 	}
-	fprintf(out, "Diagnostic-Code: %s; ", item->smtp ? "smtp" :
-	    "x-postmaster");
-	put_clean(out, item->text);
-	clock_date(now, date, sizeof(date));
-	fprintf(out, "\r\nLast-Attempt-Date: %s\r\n", date);
+	clock_date(report->now, date, sizeof(date));
+	fprintf(out, "Last-Attempt-Date: %s\r\n", date);
+	fprintf(out, "Final-Log-ID: %s\r\n",
+	    queueid_print(report->about, id));
 	if (item->until > 0) {
 		clock_date(item->until, date, sizeof(date));
 		fprintf(out, "Will-Retry-Until: %s\r\n", date);
@@ -196,12 +282,17 @@ put_status(FILE *out, const struct bounce_report *report, const char *mark)
 	}
 	clock_date(report->arrival, date, sizeof(date));
 	fprintf(out, "Reporting-MTA: dns; %s\r\n", report->hostname);
+	if (report->from_mta[0] != '\0') {
+		fprintf(out, "Received-From-MTA: dns; ");
+		put_clean(out, report->from_mta);
+		fputs("\r\n", out);
+	}
 	fprintf(out, "X-Postmaster-Queue-ID: %s\r\n",
 	    queueid_print(report->about, id));
 	fprintf(out, "Arrival-Date: %s\r\n", date);
 	start = ftell(out);
 	for (i = 0; i < report->count && ftell(out) - start <= ITEMS_MAX; i++)
-		put_recipient_fields(out, &report->items[i], report->now);
+		put_recipient_fields(out, report, &report->items[i]);
 }
 
 /* How much of the original goes back. */
@@ -236,13 +327,10 @@ put_original(FILE *out, const struct bounce_report *report, const char *mark,
 	fprintf(out, "\r\n--%s%s--\r\n", BOUNDARY, mark);
 }
 
-/* Compose the report; malloc(3)ed, of *length octets. */
-char *
-bounce_compose(const struct bounce_report *report, size_t *length)
+static char *
+compose(const struct bounce_report *report, bool whole, size_t *length)
 {
 	char	 mark[QUEUEID_LENGTH + 1], *text = NULL;
-	bool	 whole = report->whole &&
-		     report->original_length <= WHOLE_MAX;
 	size_t	 returned = returned_length(report, whole);
 	FILE	*out;
 
@@ -250,12 +338,30 @@ bounce_compose(const struct bounce_report *report, size_t *length)
 		fatal("report");
 	queueid_print(report->id, mark);
 	put_header(out, report, mark, has_8bit(report->original, returned));
-	put_explanation(out, report, mark);
+	put_explanation(out, report, mark, whole);
 	put_status(out, report, mark);
 	put_original(out, report, mark, returned, whole);
 	if (fclose(out) == EOF)
 		fatal("report");
 	return text;
+}
+
+/*
+ * Compose the report; malloc(3)ed, of *length octets.  It is a small message:
+ * an original with which it would not be is not returned whole.
+ */
+char *
+bounce_compose(const struct bounce_report *report, size_t *length)
+{
+	bool	 whole = report->whole &&
+		     report->original_length == report->original_size &&
+		     report->original_length <= WHOLE_MAX;
+	char	*text = compose(report, whole, length);
+
+	if (!whole || *length <= WIRE_INLINE)
+		return text;
+	free(text);
+	return compose(report, false, length);
 }
 
 /*

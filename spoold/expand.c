@@ -204,6 +204,51 @@ target_of(const struct child_row *row)
 	return row->place == TARGET_ROUTED ? "" : row->text;
 }
 
+/* Does it lead to more than one place, this part of it or another? */
+static bool
+is_several(const struct expansion *expansion,
+    const struct recipient *recipient)
+{
+	return expansion->count > 1 || expansion->goes_on ||
+	    recipient->skip > 0;
+}
+
+/*
+ * What is reported of the parent, as RFC 3461 5.2.7 has it; NULL if nothing:
+ * it goes on under another address, and is reported of there.  A list with an
+ * owner is where the message was sent to; an alias of several is passed.
+ */
+const char *
+expansion_action(const struct expansion *expansion,
+    const struct recipient *recipient)
+{
+	if (expansion->replaces || expansion->goes_on)
+		return NULL;
+	if (expansion->owner != NULL)
+		return "delivered";
+	return is_several(expansion, recipient) ? "expanded" : NULL;
+}
+
+/*
+ * Of what the children's reports are.  A list's owner is told of failures,
+ * whatever its sender wanted; success was told of the parent and is not told
+ * again of each of several.
+ */
+static uint32_t
+child_notify(const struct expansion *expansion,
+    const struct recipient *parent)
+{
+	uint32_t	 notify = parent->notify;
+
+	if (expansion->owner != NULL)
+		return NOTIFY_FAILURE;
+	if ((notify & NOTIFY_SUCCESS) == 0 || expansion->replaces ||
+	    !is_several(expansion, parent))
+		return notify;
+	notify &= ~(uint32_t)NOTIFY_SUCCESS;
+	return notify == 0 ? NOTIFY_NEVER : notify;
+}
+
 static struct recipient *
 make_child(struct expansion *expansion, const struct child_row *row,
     const struct recipient *parent, uint32_t number)
@@ -221,14 +266,14 @@ make_child(struct expansion *expansion, const struct child_row *row,
 	child->original = copy(parent->original);
 	child->account = copy(row->place == TARGET_FORWARD &&
 	    expansion->account != NULL ? expansion->account : "");
-	child->orcpt = copy(parent->orcpt);
+	child->orcpt = copy(expansion->owner != NULL ? "" : parent->orcpt);
 	if (expansion->owner != NULL)
 		child->sender = copy(expansion->owner);
 	else if (parent->sender != NULL)
 		child->sender = copy(parent->sender);
 	child->place = row->place;
 	child->parent = parent->row;
-	child->notify = parent->notify;
+	child->notify = child_notify(expansion, parent);
 	child->had_route = row->place != TARGET_ROUTED;
 	child->first_try = true;
 	TAILQ_INSERT_TAIL(&expansion->added, child, waiting);

@@ -270,9 +270,15 @@ ask_relay_deliver(struct link *link, struct transaction *transaction)
 		gate_sent(&hops.gates[place_of(link)]);
 		tell_relay_rcpt(link, transaction, recipient);
 	}
-	(void)strlcpy(request.sender, recipient_sender(
-	    TAILQ_FIRST(&transaction->recipients)), sizeof(request.sender));
-	(void)strlcpy(request.envid, message->envid, sizeof(request.envid));
+	recipient = TAILQ_FIRST(&transaction->recipients);
+	(void)strlcpy(request.sender, recipient_sender(recipient),
+	    sizeof(request.sender));
+	/* What the sender asked of reports is not what a list's owner does. */
+	if (recipient->sender != NULL)
+		request.ret = 0;
+	else
+		(void)strlcpy(request.envid, message->envid,
+		    sizeof(request.envid));
 	(void)strlcpy(request.hop, lane->hop, sizeof(request.hop));
 	(void)strlcpy(request.exchange, lane->exchange,
 	    sizeof(request.exchange));

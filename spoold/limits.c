@@ -40,6 +40,17 @@ is_unix(const char *hop, const struct conf_section *own)
 	    conf_string(own, "address", "")[0] == '/';
 }
 
+/* Is LMTP spoken there?  Then what it takes has been delivered. */
+bool
+limits_is_lmtp(const char *hop)
+{
+	struct conf_section	*own = section_of(hop);
+
+	return strncmp(hop, "lmtp(", 5) == 0 || strcmp(conf_string(
+	    conf_holder(spoold_conf(), "relay", own, "protocol"), "protocol",
+	    ""), "lmtp") == 0;
+}
+
 void
 limits_of(const char *hop, struct hop_limits *limits)
 {

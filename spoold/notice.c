@@ -1,6 +1,6 @@
 /*
- * Bounces and notices of delay as messages of our own: to whom they go, and
- * whether at all.  A null sender gets none; what would have been one goes to
+ * Bounces, notices of delay and reports of success as messages of our own: to
+ * whom they go, and whether at all (RFC 3461 5 and 6).  A null sender gets none; what would have been one goes to
  * the log and, if the configuration names it, to bounce-to.
  */
 #include <stdlib.h>
@@ -13,21 +13,57 @@
 
 #define ORIGINAL_READ	(32 * 1024)	/* of a body that is in a file */
 
-/* Has the sender asked not to be told of this? */
-static bool
-is_wanted(const struct recipient *recipient, bool delay)
+/*
+ * What befell it in the words of RFC 3464, or NULL if that is none of this
+ * kind of report.  A next hop that took the DSN parameters reports itself; a
+ * hop of LMTP is the mailbox.  A duplicate is in the hands of another
+ * recipient of the message, which may yet fail.
+ */
+static const char *
+action_of(const struct ending *ending, enum report_kind kind)
 {
+	if (kind == REPORT_FAILED)
+		return ending->kind == ENDING_FAILED ? "failed" : NULL;
+	if (kind == REPORT_DELAYED)
+		return ending->warn ? "delayed" : NULL;
+	switch (ending->kind) {
+	case ENDING_DELIVERED:
+		return "delivered";
+	case ENDING_RELAYED:
+		if (limits_is_lmtp(ending->recipient->route->text))
+			return "delivered";
+		return ending->dsn ? NULL : "relayed";
+	case ENDING_DUPLICATE:
+		return "relayed";
+	case ENDING_EXPANDED:
+		return expansion_action(ending->expansion,
+		    ending->recipient);
+	default:
+		return NULL;
+	}
+}
+
+/* Does the sender want to be told?  Success is told only if asked for. */
+static bool
+is_wanted(const struct recipient *recipient, enum report_kind kind)
+{
+	static const uint32_t	 bits[] = {
+		[REPORT_FAILED] = NOTIFY_FAILURE,
+		[REPORT_DELAYED] = NOTIFY_DELAY,
+		[REPORT_SUCCESS] = NOTIFY_SUCCESS
+	};
+
 	if (recipient->notify == 0)
-		return true;
-	return (recipient->notify & (delay ? NOTIFY_DELAY : NOTIFY_FAILURE)) !=
-	    0;
+		return kind != REPORT_SUCCESS;
+	return (recipient->notify & NOTIFY_NEVER) == 0 &&
+	    (recipient->notify & bits[kind]) != 0;
 }
 
 static bool
-is_told(const struct ending *ending, bool delay)
+is_told(const struct ending *ending, enum report_kind kind)
 {
-	return (delay ? ending->warn : ending->kind == ENDING_FAILED) &&
-	    is_wanted(ending->recipient, delay);
+	return is_wanted(ending->recipient, kind) &&
+	    action_of(ending, kind) != NULL;
 }
 
 /* The original, or the start of it: its text, malloc(3)ed. */
@@ -102,60 +138,98 @@ wrap(enum message_kind kind, uint64_t id, const char *to, char *text,
 
 /* What the report says of one recipient. */
 static void
-fill_item(struct bounce_item *item, const struct ending *ending, bool delay)
+fill_item(struct bounce_item *item, const struct ending *ending,
+    enum report_kind kind)
 {
 	const struct recipient	*recipient = ending->recipient;
+	const struct message	*message = recipient->message;
 
 	item->address = recipient->target[0] != '\0' &&
 	    recipient->place != TARGET_MEMBER ? recipient->original :
 	    recipient->address;
 	item->orcpt = recipient->orcpt;
-	item->status = ending->status;
-	item->text = ending->text;
-	item->smtp = recipient->route != NULL &&
-	    recipient->route->kind == ROUTE_RELAY && !ending->expired;
-	item->host = item->smtp ? ending->where : "";
-	item->action = delay ? "delayed" : "failed";
-	if (delay)
-		item->until = recipient->message->arrival +
-		    settings()->expire;
+	item->action = action_of(ending, kind);
+	item->facts = (struct sentence_facts){
+		.relayed = recipient->route != NULL &&
+		    recipient->route->kind == ROUTE_RELAY,
+		.replied = ending->replied, .expired = ending->expired,
+		.given_up = recipient->give_up, .stage = ending->stage,
+		.status = ending->status,
+		.text = recipient->give_up && !ending->attempted ? "" :
+		    ending->text,
+		.host = ending->where, .address = recipient->address,
+		.waited = clock_now() - message->arrival
+	};
+	if (!item->facts.relayed)
+		item->facts.host = "";
+	if (kind == REPORT_DELAYED)
+		item->until = message->arrival + settings()->expire;
+}
+
+/* The server that sent a message, as it named itself. */
+static const char *
+sent_by(const struct message *message)
+{
+	return message->kind == MESSAGE_MAIL &&
+	    message->client.standing != STANDING_LOCAL ?
+	    message->client.helo : "";
+}
+
+static void
+fill_report(struct bounce_report *report, struct bounce_item *items,
+    const struct message *about, const struct endings *endings)
+{
+	const struct ending	*ending;
+
+	TAILQ_FOREACH(ending, endings, entry)
+		if (is_told(ending, report->kind))
+			fill_item(&items[report->count++], ending,
+			    report->kind);
+	report->items = items;
+	report->hostname = settings()->hostname;
+	report->about = about->id;
+	/* The owner of a list has not sent what he is told of. */
+	report->envid = TAILQ_FIRST(endings)->recipient->sender == NULL ?
+	    about->envid : "";
+	report->from_mta = sent_by(about);
+	report->arrival = about->arrival;
+	report->now = clock_now();
+	report->original_size = about->size;
+	report->whole = about->ret == RET_FULL &&
+	    report->kind == REPORT_FAILED;
 }
 
 static struct message *
-compose(struct message *about, const struct endings *endings, bool delay,
-    enum message_kind kind, const char *to)
+compose(struct message *about, const struct endings *endings,
+    enum report_kind report_kind, enum message_kind kind, const char *to)
 {
-	struct bounce_report	 report = { .delay = delay };
-	struct bounce_item	*items;
+	static const char *const words[] = {
+		[REPORT_FAILED] = "bounce", [REPORT_DELAYED] = "delay-notice",
+		[REPORT_SUCCESS] = "report"
+	};
+	struct bounce_report	 report = { .kind = report_kind, .to = to };
 	const struct ending	*ending;
+	struct bounce_item	*items;
 	struct message		*message = NULL;
 	char			*original, *text;
 	size_t			 count = 0, length;
 
 	TAILQ_FOREACH(ending, endings, entry)
-		count++;
+		count += is_told(ending, report_kind);
+	if (count == 0)
+		return NULL;
 	if ((items = calloc(count, sizeof(*items))) == NULL)
 		fatal("report");
-	TAILQ_FOREACH(ending, endings, entry)
-		if (is_told(ending, delay))
-			fill_item(&items[report.count++], ending, delay);
 	original = read_original(about, &report.original_length);
-	if (report.count == 0 || (delay &&
-	    bounce_is_automatic(original, report.original_length)))
+	if (report_kind == REPORT_DELAYED &&
+	    bounce_is_automatic(original, report.original_length))
 		goto out;
 	report.id = lease_own();
-	report.hostname = settings()->hostname;
-	report.to = to;
-	report.about = about->id;
-	report.envid = about->envid;
-	report.arrival = about->arrival;
-	report.now = clock_now();
-	report.items = items;
 	report.original = original;
-	report.whole = about->ret == RET_FULL && !delay && !about->in_file;
+	fill_report(&report, items, about, endings);
 	text = bounce_compose(&report, &length);
 	message = wrap(kind, report.id, to, text, length);
-	log_begin(LOG_INFO, delay ? "delay-notice" : "bounce");
+	log_begin(LOG_INFO, words[report_kind]);
 	log_id("id", report.id);
 	log_id("about", about->id);
 	log_string("to", to);
@@ -167,23 +241,24 @@ out:
 }
 
 /*
- * The report that the failed (or delayed) of these endings call for, all of
- * which have one sender; NULL if there is none.
+ * The report of that kind that these endings call for, all of which have one
+ * sender; NULL if there is none.
  */
 struct message *
-notice_make(struct message *about, const struct endings *endings, bool delay)
+notice_make(struct message *about, const struct endings *endings,
+    enum report_kind kind)
 {
 	const char	*sender;
 
 	sender = recipient_sender(TAILQ_FIRST(endings)->recipient);
 	if (sender[0] != '\0')
-		return compose(about, endings, delay, delay ? MESSAGE_NOTICE :
-		    MESSAGE_BOUNCE, sender);
-	if (delay)
+		return compose(about, endings, kind, kind == REPORT_FAILED ?
+		    MESSAGE_BOUNCE : MESSAGE_NOTICE, sender);
+	if (kind != REPORT_FAILED)
 		return NULL;
 	log_double(about, endings);
 	if (about->kind == MESSAGE_NOTICE || settings()->bounce_to[0] == '\0')
 		return NULL;
-	return compose(about, endings, false, MESSAGE_NOTICE,
+	return compose(about, endings, REPORT_FAILED, MESSAGE_NOTICE,
 	    settings()->bounce_to);
 }

@@ -19,8 +19,8 @@ struct outcome {
 	struct work	 work;
 	struct message	*message;
 	struct endings	 endings;
-	struct message	*bounce;	/* NULL, or to be stored as well */
-	struct message	*notice;
+	/* NULL, or to be stored as well. */
+	struct message	*reports[REPORT_KINDS];
 	uint32_t	 reserved;	/* of the window, for these */
 	uint32_t	 rows;		/* the message now has ever had */
 	bool		 gone;		/* it was the last that waited */
@@ -104,19 +104,6 @@ outcome_finish_relay(struct outcome *outcome, const char *host,
 static void
 expire(struct ending *ending)
 {
-	char	*text;
-	int	 length;
-
-	if (ending->waited)
-		length = asprintf(&text, "gave up while its next hop was"
-		    " closed: %s", ending->text);
-	else
-		length = asprintf(&text, "gave up after %u attempts: %s",
-		    ending->recipient->attempts, ending->text);
-	if (length == -1)
-		fatal("outcome");
-	free(ending->text);
-	ending->text = text;
 	ending->kind = ENDING_FAILED;
 	ending->expired = true;
 }
@@ -266,12 +253,13 @@ is_whole(const struct outcome *outcome)
 static int
 remove_message(struct outcome *outcome)
 {
+	const struct ending	*first = TAILQ_FIRST(&outcome->endings);
 	const struct message	*message = outcome->message;
 	int			 removed;
 
 	/* The usual message had but one attempt, which was not stored. */
 	removed = store_remove_message(message, message->rows > 1 ||
-	    TAILQ_FIRST(&outcome->endings)->recipient->attempts > 1);
+	    first->recipient->attempts > (first->attempted ? 1 : 0));
 	outcome->gone = removed == 1;
 	return removed == -1 ? -1 : 0;
 }
@@ -329,6 +317,29 @@ store_rows(struct outcome *outcome)
 	return ended > 0 && waiting == 0 ? remove_message(outcome) : 0;
 }
 
+/* A list that led back to itself was not expanded after all. */
+static bool
+is_untrue(const struct outcome *outcome, enum report_kind kind)
+{
+	const struct ending	*ending = TAILQ_FIRST(&outcome->endings);
+
+	return kind == REPORT_SUCCESS && ending->expansion != NULL &&
+	    ending->expansion->is_loop;
+}
+
+static int
+store_reports(struct outcome *outcome)
+{
+	enum report_kind	 kind;
+
+	for (kind = 0; kind < REPORT_KINDS; kind++)
+		if (outcome->reports[kind] != NULL &&
+		    !is_untrue(outcome, kind) &&
+		    store_add_message(outcome->reports[kind]) == -1)
+			return -1;
+	return 0;
+}
+
 static int
 run_outcome(struct work *work)
 {
@@ -345,13 +356,7 @@ run_outcome(struct work *work)
 			return -1;
 	} else if (store_rows(outcome) == -1)
 		return -1;
-	if (outcome->bounce != NULL &&
-	    store_add_message(outcome->bounce) == -1)
-		return -1;
-	if (outcome->notice != NULL &&
-	    store_add_message(outcome->notice) == -1)
-		return -1;
-	return 0;
+	return store_reports(outcome);
 }
 
 /* ---- after it ---- */
@@ -370,6 +375,19 @@ word_of(const struct ending *ending)
 	};
 
 	return ending->stored == STORED_HELD ? "held" : words[ending->kind];
+}
+
+static void
+log_reply(const struct ending *ending)
+{
+	char	*text = NULL;
+
+	if (ending->expired && asprintf(&text, "gave up after %u attempts%s:"
+	    " %s", ending->recipient->attempts, ending->waited ?
+	    ", its next hop closed" : "", ending->text) == -1)
+		fatal("outcome");
+	log_string("reply", text != NULL ? text : ending->text);
+	free(text);
 }
 
 /* The closing line of a recipient, or of an attempt. */
@@ -399,7 +417,7 @@ log_ending(const struct ending *ending)
 	log_string("status", ending->status);
 	if (ending->next > 0)
 		log_seconds("next", ending->next - clock_now());
-	log_string("reply", ending->text);
+	log_reply(ending);
 	log_end();
 }
 
@@ -475,14 +493,29 @@ free_ending(struct ending *ending)
 	free(ending);
 }
 
+/* A report that was not stored goes. */
+static void
+forget_untrue(struct outcome *outcome)
+{
+	struct message	*report = outcome->reports[REPORT_SUCCESS];
+
+	if (report == NULL || !is_untrue(outcome, REPORT_SUCCESS))
+		return;
+	queue_forget(report);
+	message_free(report);
+	outcome->reports[REPORT_SUCCESS] = NULL;
+}
+
 static void
 outcome_done(struct work *work, int result)
 {
 	struct outcome	*outcome = (struct outcome *)work;
-	struct message	*message = outcome->message;
-	struct ending	*ending;
+	struct message		*message = outcome->message;
+	struct ending		*ending;
+	enum report_kind	 kind;
 
 	(void)result;
+	forget_untrue(outcome);
 	message->rows = outcome->rows;
 	queue_unreserve(outcome->reserved);
 	while ((ending = TAILQ_FIRST(&outcome->endings)) != NULL) {
@@ -490,10 +523,9 @@ outcome_done(struct work *work, int result)
 		end_one(message, ending);
 		free_ending(ending);
 	}
-	if (outcome->bounce != NULL)
-		queue_enter(outcome->bounce);
-	if (outcome->notice != NULL)
-		queue_enter(outcome->notice);
+	for (kind = 0; kind < REPORT_KINDS; kind++)
+		if (outcome->reports[kind] != NULL)
+			queue_enter(outcome->reports[kind]);
 	if (outcome->gone && message->in_file)
 		body_remove(message->id);
 	message->pins--;
@@ -516,23 +548,27 @@ reserve_for(struct outcome *outcome, struct message *message)
 void
 outcome_store(struct outcome *outcome)
 {
-	struct ending	*ending;
-	bool		 failed = false, warn = false;
-	int64_t		 now = clock_now();
+	struct ending		*ending;
+	enum report_kind	 kind;
+	bool			 calls[REPORT_KINDS] = { false };
+	int64_t			 now = clock_now();
 
 	TAILQ_FOREACH(ending, &outcome->endings, entry) {
 		decide(ending, now);
-		failed = failed || ending->kind == ENDING_FAILED;
-		warn = warn || ending->warn;
+		if (ending->kind == ENDING_FAILED)
+			calls[REPORT_FAILED] = true;
+		if (ending->warn)
+			calls[REPORT_DELAYED] = true;
+		if ((ending->recipient->notify & NOTIFY_SUCCESS) != 0)
+			calls[REPORT_SUCCESS] = true;
 	}
-	if (failed)
-		outcome->bounce = notice_make(outcome->message,
-		    &outcome->endings, false);
-	if (warn)
-		outcome->notice = notice_make(outcome->message,
-		    &outcome->endings, true);
-	reserve_for(outcome, outcome->bounce);
-	reserve_for(outcome, outcome->notice);
+	for (kind = 0; kind < REPORT_KINDS; kind++) {
+		if (!calls[kind])
+			continue;
+		outcome->reports[kind] = notice_make(outcome->message,
+		    &outcome->endings, kind);
+		reserve_for(outcome, outcome->reports[kind]);
+	}
 	outcome->work.run = run_outcome;
 	outcome->work.done = outcome_done;
 	outcome->work.must = true;

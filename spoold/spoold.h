@@ -395,6 +395,7 @@ struct hop_limits {
 };
 
 void		 limits_of(const char *, struct hop_limits *);
+bool		 limits_is_lmtp(const char *);
 
 /* lane.c: a next hop or a user that mail waits for */
 
@@ -504,6 +505,8 @@ struct expansion {
 
 struct expansion *expansion_new(const void *, size_t, uint32_t);
 void		 expansion_free(struct expansion *);
+const char	*expansion_action(const struct expansion *,
+		    const struct recipient *);
 int		 expansion_store(struct expansion *, const struct recipient *,
 		    uint32_t, enum stored);
 
@@ -586,31 +589,34 @@ const char	*sentence_advice(const struct sentence_facts *);
 
 /* bounce.c: the text of a report */
 
+enum report_kind {
+	REPORT_FAILED, REPORT_DELAYED, REPORT_SUCCESS, REPORT_KINDS
+};
+
 struct bounce_item {
-	const char	*address;	/* final recipient */
+	const char	*address;	/* final recipient; may be bare */
 	const char	*orcpt;		/* "" none */
-	const char	*status;
-	const char	*text;		/* reply or reason */
-	const char	*host;		/* that said so, or "" */
-	const char	*action;	/* failed, delayed */
-	bool		 smtp;		/* text is a reply of SMTP */
+	const char	*action;	/* failed, delayed, delivered, ... */
+	struct sentence_facts facts;
 	int64_t		 until;		/* delayed: given up then */
 };
 
 struct bounce_report {
+	enum report_kind kind;
 	uint64_t	 id;		/* of the report */
 	const char	*hostname;
 	const char	*to;
 	uint64_t	 about;		/* queue id of the message */
 	const char	*envid;
+	const char	*from_mta;	/* that sent it by SMTP, or "" */
 	int64_t		 arrival;
 	int64_t		 now;
 	const struct bounce_item *items;
 	size_t		 count;
 	const char	*original;	/* as much of it as there is */
 	size_t		 original_length;
-	bool		 whole;		/* return all of it */
-	bool		 delay;
+	uint64_t	 original_size;	/* of all of it */
+	bool		 whole;		/* return all of it, if it fits */
 };
 
 char		*bounce_compose(const struct bounce_report *, size_t *);
@@ -618,7 +624,8 @@ bool		 bounce_is_automatic(const char *, size_t);
 
 /* notice.c: reports as messages of our own */
 
-struct message	*notice_make(struct message *, const struct endings *, bool);
+struct message	*notice_make(struct message *, const struct endings *,
+		    enum report_kind);
 
 /* user.c: workers that are users */
 

@@ -1,4 +1,4 @@
-/* links: spoold/bounce.c common/clock.c common/header.c common/queueid.c
+/* links: spoold/bounce.c spoold/sentence.c common/clock.c common/header.c common/queueid.c
  * common/log.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,8 +18,12 @@ static const char original[] =
 
 static const struct bounce_item item = {
 	.address = "joe@there.test", .orcpt = "rfc822;jo+2Be@there.test",
-	.status = "5.1.1", .text = "550 5.1.1 no\r\nInjected: yes",
-	.host = "mx.there.test", .action = "failed", .smtp = true
+	.action = "failed", .facts = {
+		.relayed = true, .replied = true, .stage = STAGE_RCPT,
+		.status = "5.1.1", .text = "550 5.1.1 no\r\nInjected: yes",
+		.host = "mx.there.test[192.0.2.1]:25",
+		.address = "joe@there.test"
+	}
 };
 
 static struct bounce_report
@@ -31,7 +35,8 @@ make(void)
 		.arrival = INT64_C(1795232350) * SECOND,
 		.now = INT64_C(1795232351) * SECOND, .items = &item,
 		.count = 1, .original = original,
-		.original_length = sizeof(original) - 1
+		.original_length = sizeof(original) - 1,
+		.original_size = sizeof(original) - 1, .from_mta = ""
 	};
 
 	return report;
@@ -108,7 +113,7 @@ tells_of_a_delay(void **state)
 	late.action = "delayed";
 	late.until = report.now + DAY;
 	report.items = &late;
-	report.delay = true;
+	report.kind = REPORT_DELAYED;
 	text = compose(&report);
 	assert_holds(text, "Subject: Delayed mail");
 	assert_holds(text, "Action: delayed\r\n");
