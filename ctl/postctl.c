@@ -90,23 +90,22 @@ usage_all(void)
 }
 
 /*
- * Is this word an option with a value?  *value is what follows it, in the
- * next word or behind an equals sign; returns how many words that takes, 0 if
- * it is another one.
+ * Is this word the option of that name?  *value is what follows it, in the
+ * next word or, if the name is long, behind an equals sign; returns how many
+ * words that takes, 0 if it is another one or nothing follows.
  */
 static int
-take_option(char **words, const char *name, const char *long_name,
-    const char **value)
+take_option(char **words, const char *name, const char **value)
 {
-	size_t	length = strlen(long_name);
+	size_t	length = strlen(name);
 
-	if (strncmp(words[0], long_name, length) == 0 &&
-	    words[0][length] == '=') {
+	if (strncmp(words[0], name, length) != 0)
+		return 0;
+	if (name[1] == '-' && words[0][length] == '=') {
 		*value = words[0] + length + 1;
 		return 1;
 	}
-	if ((strcmp(words[0], name) != 0 &&
-	    strcmp(words[0], long_name) != 0) || words[1] == NULL)
+	if (words[0][length] != '\0' || words[1] == NULL)
 		return 0;
 	*value = words[1];
 	return 2;
@@ -117,16 +116,16 @@ static int
 take_any(char **words, struct request *request, const char **configuration)
 {
 	const struct {
-		const char	 *name, *long_name;
+		const char	 *name;
 		const char	**value;
 	} options[] = {
-		{ "-C", "--config", configuration },
-		{ "-s", "--from", &request->sender },
-		{ "-r", "--to", &request->recipient },
-		{ "-d", "--domain", &request->domain },
-		{ "--older", "--older-than", &request->older },
-		{ "--reason", "--reason", &request->reason },
-		{ "-n", "--number", &request->count },
+		{ "-C", configuration }, { "--config", configuration },
+		{ "-s", &request->sender }, { "--from", &request->sender },
+		{ "-r", &request->recipient }, { "--to", &request->recipient },
+		{ "-d", &request->domain }, { "--domain", &request->domain },
+		{ "--older", &request->older },
+		{ "--reason", &request->reason },
+		{ "-n", &request->count },
 	};
 	int	taken;
 
@@ -136,7 +135,7 @@ take_any(char **words, struct request *request, const char **configuration)
 	}
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		taken = take_option(words, options[i].name,
-		    options[i].long_name, options[i].value);
+		    options[i].value);
 		if (taken > 0)
 			return taken;
 	}
