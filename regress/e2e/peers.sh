@@ -9,15 +9,15 @@
 #	peer_certificate NAME CA HOST ...	for these names: $TLS/NAME.pem,
 #				key and certificate; HOST expired: of the past
 #	peer_tlsa NAME		SHA-256 of its public key, as TLSA 3 1 1 has it
-#	postfix_start [FILE]	a whole Postfix that takes mail for everybody
+#	postfix_start [FILE [SERVICES]]	a whole Postfix that takes mail for everybody
 #				into $POSTFIX_MAIL; its log is $POSTFIX_LOG.
 #				Ports of $POSTFIX_ADDRESS (127.0.0.1):
 #				$POSTFIX_PORT (MX, STARTTLS), $POSTFIX_LOGIN
 #				(submission: STARTTLS, then login) and
 #				$POSTFIX_SMTPS (TLS at once, then login).  Its
 #				certificate is $TLS/postfix.pem.  Lines of FILE
-#				are added to main.cf
-#	postfix_reload		after a change of its main.cf or certificate
+#				are added to main.cf, those of SERVICES to
+#				master.cf, see postfix_smtpd below
 #	dovecot_start		logins (user `peer', password `pass word') at
 #				$DOVECOT_AUTH; LMTP at $LMTP_PORT and the
 #				socket $LMTP_SOCKET into Maildirs below
@@ -26,6 +26,19 @@
 #				$EXIM_MAIL; port $EXIM_PORT, log $EXIM_LOG,
 #				certificate $TLS/exim.pem; FILE goes first in
 #				its configuration
+#	sink_start NAME ADDRESS PORT [OPTION ...]	Postfix's stand-in;
+#				what it took is in $SINK/NAME.mail, what it
+#				heard in $SINK/NAME.log
+#	sink_count NAME PATTERN	how many messages it took whose envelope, as
+#				`X-Mail-Args: <a@b>' and `X-Rcpt-Args: <c@d>',
+#				or text has such a line
+#	sink_connections NAME	how many connections it took
+#	post FROM ADDRESS ...	a message to each, its subject the address, to
+#				our port $PORT; one connection
+#	outcome_of ADDRESS	the last closing line of our log for it
+#	becomes TEXT ADDRESS PATTERN [SECONDS]	one test: of such a kind is the
+#				first closing line that comes
+#	show_of ADDRESS		what postctl show says of what waits for it
 #	peer_mail DIR PATTERN	how many messages of a Maildir have it
 #	wait_for_peer_mail SECONDS DIR PATTERN [N]	until it is N or more
 #	listens ADDRESS PORT	does somebody take connections there
@@ -33,7 +46,9 @@
 TLS=$SCRATCH/tls
 PEERS=
 PACKAGES=$TOP/build/packages
+SINK=$SCRATCH/sinks
 mkdir -p "$TLS"
+mkdir -m 1777 "$SINK"
 
 # ---- certificates
 
@@ -98,6 +113,60 @@ listens() {
 	perl -MIO::Socket::INET -e 'exit(!IO::Socket::INET->new(
 	    PeerAddr => $ARGV[0], PeerPort => $ARGV[1], Timeout => 2))' \
 	    "$1" "$2"
+}
+
+# ---- what became of mail
+
+post() {
+	perl -MNet::SMTP -e '
+		my ($port, $from, @to) = @ARGV;
+		my $smtp = Net::SMTP->new("127.0.0.1", Port => $port,
+		    Hello => "client.test") or die "no connection\n";
+		for my $to (@to) {
+			$smtp->mail($from) && $smtp->to($to) &&
+			    $smtp->data("Subject: $to\n", "From: $from\n",
+			    "To: $to\n", "\n", "text\n") or
+			    die "$to: " . $smtp->message;
+		}
+		$smtp->quit' "$PORT" "$@"
+}
+
+outcome_of() {
+	grep -Es "(delivered|relayed|deferred|bounced|held) id=.* to=$1 " \
+	    "$SCRATCH/log" | tail -n 1
+}
+
+has_outcome() {
+	[ -n "$(outcome_of "$1")" ]
+}
+
+becomes() {
+	wait_for "${4:-15}" has_outcome "$2"
+	like "$1" "$(outcome_of "$2")" "$3"
+}
+
+show_of() {
+	postctl show "$(outcome_of "$1" | sed 's/.* id=\([^ ]*\) .*/\1/')"
+}
+
+sink_start() {
+	local name="$1" address="$2" port="$3" user=
+	shift 3
+	[ "$(id -u)" != 0 ] || user="-u nobody"
+	LD_LIBRARY_PATH=$PACKAGES/postfix/usr/lib/postfix \
+	    "$PACKAGES/postfix/usr/sbin/smtp-sink" -v $user \
+	    -D "$SINK/$name.mail" "$@" "$address:$port" 200 \
+	    >"$SINK/$name.log" 2>&1 &
+	PEERS="$PEERS $!"
+	wait_for 5 grep -q 'trying\.\.\.' "$SINK/$name.log"
+}
+
+sink_count() {
+	cat "$SINK/$1.mail" 2>/dev/null | tr -d '\r' | grep -Eic -- "^$2"
+}
+
+sink_connections() {
+	grep -c ': connect (' "$SINK/$1.log"
 }
 
 peer_mail() {
@@ -240,7 +309,10 @@ postfix_start() {
 		postfix_main_cf
 		[ -z "$1" ] || cat "$1"
 	} >"$SCRATCH/postfix/etc/main.cf"
-	postfix_master_cf >"$SCRATCH/postfix/etc/master.cf"
+	{
+		postfix_master_cf
+		[ -z "$2" ] || cat "$2"
+	} >"$SCRATCH/postfix/etc/master.cf"
 	with_accounts "$root/usr/lib/postfix/sbin/master" \
 	    -c "$SCRATCH/postfix/etc" >"$SCRATCH/postfix/stdout" 2>&1 &
 	POSTFIX=$!
@@ -250,11 +322,6 @@ postfix_start() {
 		    "$(tail -n 20 "$SCRATCH/postfix/stdout" "$POSTFIX_LOG")"
 		return 1
 	}
-}
-
-postfix_reload() {
-	kill -HUP "$POSTFIX"
-	sleep 0.5
 }
 
 # ---- Dovecot
