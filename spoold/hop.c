@@ -1,9 +1,8 @@
 /*
  * Transactions with relay: the recipients of a message that go to the same
- * next hop under the same sender go together.  A next hop always has the
- * same relay worker, and as many transactions at a time as it has shown to
- * bear; those with work take turns.  What relay says of a hop's being closed
- * is kept with its lane.
+ * next hop under the same sender go together.  A next hop has as many of them
+ * at a time as it has shown to bear; those with work take turns.  What relay
+ * says of a hop's being closed is kept with its lane.
  */
 #include <event2/event.h>
 
@@ -16,7 +15,7 @@
 
 #define CLOSED_MAX	DAY	/* whatever relay says */
 #define CREDIT_PART	4	/* of a relay's credit: one, see may_have() */
-#define RELAYS_MAX	WIRE_WORKERS
+#define CREDIT_LAST	256	/* of its 1,024 */
 
 struct transaction {
 	TAILQ_ENTRY(transaction) entry;	/* of its lane, while it waits */
@@ -32,12 +31,6 @@ struct transaction {
 };
 TAILQ_HEAD(lane_list, lane);
 
-/* What relay was asked for the operator. */
-struct asking {
-	TAILQ_ENTRY(asking) entry;
-	void		*arg;		/* NULL: nobody waits any more */
-};
-
 static int
 compare(struct transaction *a, struct transaction *b)
 {
@@ -52,39 +45,12 @@ static struct {
 	struct lane_list limited;	/* the same, until their rate lets */
 	struct event	*timer;		/* when it lets the first of them */
 	struct by_number out;		/* at any relay */
-	TAILQ_HEAD(, asking) askings;
-	struct link	*links[RELAYS_MAX];
-	struct gate	 gates[RELAYS_MAX];
-	uint32_t	 relays;	/* workers seen so far */
-	uint32_t	 newest;	/* first instance of the newest */
-	bool		 has_network;	/* one but the first was ever there */
 	uint64_t	 last_number;
 } hops = {
 	.ready = TAILQ_HEAD_INITIALIZER(hops.ready),
 	.limited = TAILQ_HEAD_INITIALIZER(hops.limited),
-	.out = RB_INITIALIZER(&hops.out),
-	.askings = TAILQ_HEAD_INITIALIZER(hops.askings)
+	.out = RB_INITIALIZER(&hops.out)
 };
-
-/*
- * Which relay worker has this hop.  The first has all Unix sockets and no
- * network (decisions 43); if it never had a neighbour, it does all.
- */
-static uint32_t
-relay_of(const struct lane *lane)
-{
-	if (lane->limits.is_unix || (hops.relays <= 1 && !hops.has_network))
-		return 0;
-	return hops.relays <= 1 ? 1 : 1 + (uint32_t)(checksum(0, lane->text,
-	    strlen(lane->text)) % (hops.relays - 1));
-}
-
-/* A worker's place in the tables; an older one shares it until it ends. */
-static uint32_t
-place_of(const struct link *link)
-{
-	return link_instance(link) % RELAYS_MAX;
-}
 
 static void
 make_ready(struct lane *lane)
@@ -106,6 +72,14 @@ transaction_leave_lane(struct transaction *transaction)
 
 /* ---- gathering ---- */
 
+/* May the first go with the other, which leads a transaction? */
+static bool
+is_alike(const struct recipient *one, const struct recipient *other)
+{
+	return other->suspect == NULL && strcmp(recipient_sender(one),
+	    recipient_sender(other)) == 0;
+}
+
 /* A waiting transaction that this recipient can join. */
 static struct transaction *
 find_transaction(struct recipient *recipient)
@@ -117,9 +91,8 @@ find_transaction(struct recipient *recipient)
 		if (transaction->message != recipient->message)
 			return NULL;
 		if (transaction->count < recipient->lane->limits.recipients &&
-		    recipient->suspect == NULL && strcmp(recipient_sender(
-		    TAILQ_FIRST(&transaction->recipients)),
-		    recipient_sender(recipient)) == 0)
+		    recipient->suspect == NULL && is_alike(recipient,
+		    TAILQ_FIRST(&transaction->recipients)))
 			return transaction;
 	}
 	return NULL;
@@ -267,7 +240,7 @@ ask_relay_deliver(struct link *link, struct transaction *transaction)
 	}
 	TAILQ_FOREACH(recipient, &transaction->recipients, waiting) {
 		recipient_set(recipient, RECIPIENT_OUT);
-		gate_sent(&hops.gates[place_of(link)]);
+		gate_sent(relays_gate(link));
 		tell_relay_rcpt(link, transaction, recipient);
 	}
 	recipient = TAILQ_FIRST(&transaction->recipients);
@@ -304,8 +277,7 @@ may_have(const struct lane *lane, uint32_t credit)
 
 	if (credit == 0 || (lane->out > 0 && lane->out >= part))
 		return false;
-	return lane->pace.proven || credit >
-	    wire_row(IMSG_RELAY_DELIVER_REQ)->window / CREDIT_PART;
+	return lane->pace.proven || credit > CREDIT_LAST;
 }
 
 /* Its hop is closed: all that waits goes back until it opens. */
@@ -343,8 +315,7 @@ static enum turn
 take_turn(struct lane *lane, int64_t now, int64_t monotonic)
 {
 	struct transaction	*transaction;
-	uint32_t		 relay = relay_of(lane);
-	struct link		*link = hops.links[relay];
+	struct link		*link = relays_link(lane);
 
 	if (lane->closed_until > now)
 		wait_all(lane);
@@ -354,7 +325,7 @@ take_turn(struct lane *lane, int64_t now, int64_t monotonic)
 		return TURN_OVER;
 	if (rate_opens(&lane->limits.rate, lane->rate_until) > monotonic)
 		return TURN_LIMITED;
-	if (link == NULL || !gate_open(&hops.gates[relay]) ||
+	if (link == NULL || !gate_open(relays_gate(link)) ||
 	    !may_have(lane, link_credit(link, IMSG_RELAY_DELIVER_REQ)))
 		return TURN_BLOCKED;
 	transaction_leave_lane(transaction);
@@ -466,8 +437,7 @@ add_result(struct transaction *transaction, struct recipient *recipient,
 	struct ending	*ending;
 
 	TAILQ_REMOVE(&transaction->recipients, recipient, waiting);
-	gate_answered(&hops.gates[place_of(transaction->link)],
-	    recipient);
+	gate_answered(relays_gate(transaction->link), recipient);
 	recipient->holder = NULL;
 	if (transaction->outcome == NULL)
 		transaction->outcome = outcome_new(transaction->message);
@@ -554,7 +524,7 @@ transaction_lost(struct transaction *transaction)
 	struct gate		*gate;
 	struct recipient	*recipient;
 
-	gate = &hops.gates[place_of(transaction->link)];
+	gate = relays_gate(transaction->link);
 	while ((recipient = TAILQ_FIRST(&transaction->recipients)) != NULL) {
 		TAILQ_REMOVE(&transaction->recipients, recipient, waiting);
 		recipient->holder = NULL;
@@ -600,60 +570,6 @@ on_relay_deliver_ans(struct link *link, struct frame *frame, void *arg)
 	transaction_end(transaction);
 }
 
-/* ---- for the operator ---- */
-
-int
-ask_relay_explain(const struct w_relay_explain_req *question, void *arg)
-{
-	const struct route	 route = {
-		.kind = ROUTE_RELAY, .text = __DECONST(char *, question->hop),
-		.exchange = __DECONST(char *, question->exchange)
-	};
-	struct asking		*asking;
-	struct link		*link;
-
-	link = hops.links[relay_of(lane_of_route(&route))];
-	if (link == NULL || link_credit(link, IMSG_RELAY_EXPLAIN_REQ) == 0)
-		return -1;
-	if ((asking = calloc(1, sizeof(*asking))) == NULL)
-		fatal("asking");
-	asking->arg = arg;
-	TAILQ_INSERT_TAIL(&hops.askings, asking, entry);
-	(void)link_ask(link, IMSG_RELAY_EXPLAIN_REQ, question, NULL, 0, -1,
-	    asking);
-	return 0;
-}
-
-void
-relay_explain_forget(const void *arg)
-{
-	struct asking	*asking;
-
-	TAILQ_FOREACH(asking, &hops.askings, entry)
-		if (asking->arg == arg)
-			asking->arg = NULL;
-}
-
-static void
-on_relay_explain_ans(struct link *link, struct frame *frame, void *arg)
-{
-	const struct w_relay_explain_ans	*answer = frame->payload;
-	struct asking				*asking = arg;
-	void					*asker = asking->arg;
-
-	(void)link;
-	TAILQ_REMOVE(&hops.askings, asking, entry);
-	free(asking);
-	if (asker == NULL)
-		return;
-	if (answer == NULL)
-		control_relay_answer(asker, false, NULL, 0);
-	else
-		control_relay_answer(asker, answer->good != 0,
-		    frame->tail_length > 0 ? frame->tail : "",
-		    frame->tail_length);
-}
-
 static const struct link_handler handlers[] = {
 	{ IMSG_RELAY_RESULT_NTF,	on_relay_result },
 	{ IMSG_RELAY_DELIVER_ANS,	on_relay_deliver_ans },
@@ -665,37 +581,3 @@ const struct link_role relay_role = {
 	.self = PROC_SPOOLD, .peer = PROC_RELAY, .handlers = handlers,
 	.closed = child_link_closed
 };
-
-/* A newer relay's workers take all new work; the older end what they have. */
-void
-relay_up(struct child *child, struct link *link,
-    const struct w_start_peer_ntf *start)
-{
-	uint32_t	 place = place_of(link);
-
-	(void)child;
-	if (start->finishing)
-		return;
-	if (start->instance - place != hops.newest) {
-		hops.newest = start->instance - place;
-		hops.relays = 0;
-		memset(hops.links, 0, sizeof(hops.links));
-	}
-	hops.links[place] = link;
-	if (place >= hops.relays)
-		hops.relays = place + 1;
-	hops.has_network = hops.has_network || place > 0;
-	queue_wake();
-}
-
-/* The link may be freed already: it is only compared. */
-void
-relay_lost(struct child *child, struct link *link)
-{
-	uint32_t	 place;
-
-	(void)child;
-	for (place = 0; place < hops.relays; place++)
-		if (hops.links[place] == link)
-			hops.links[place] = NULL;
-}

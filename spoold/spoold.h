@@ -165,7 +165,7 @@ struct route {
 	char		*domain;
 	char		*address;	/* final recipient */
 	char		*text;		/* JOB_TEXT, JOB_FORWARD; RELAY: hop */
-	char		*exchange;	/* RELAY: whose mail exchangers, or "" */
+	char		*exchange;	/* RELAY: by whose exchangers, or "" */
 	char		*where;		/* file:line that decided, or "" */
 };
 
@@ -503,7 +503,10 @@ struct expansion {
 	bool		 goes_on;	/* the list has more: the row stays */
 };
 
-struct expansion *expansion_new(const void *, size_t, uint32_t);
+struct expansion *expansion_of(struct recipient *, const struct frame *,
+		    uint32_t, bool, const char *, const char *);
+void		 expansion_end(struct recipient *, struct expansion *,
+		    const char *, const char *);
 void		 expansion_free(struct expansion *);
 const char	*expansion_action(const struct expansion *,
 		    const struct recipient *);
@@ -651,15 +654,21 @@ void		 on_job_deliver_ans(struct link *, struct frame *, void *);
 /* hop.c: transactions with relay */
 
 extern const struct link_role relay_role;
-void		 relay_up(struct child *, struct link *,
-		    const struct w_start_peer_ntf *);
-void		 relay_lost(struct child *, struct link *);
 void		 hop_give(struct recipient *);
 void		 hop_gather(struct message *);
 void		 hop_withdraw(struct recipient *);
 void		 hop_pump(void);
 void		 hop_configure(void);
 bool		 hop_has_domain(const struct lane *, const char *);
+
+/* relays.c: which of relay's workers has a hop */
+
+struct gate	*relays_gate(const struct link *);
+struct link	*relays_link(const struct lane *);
+void		 relay_up(struct child *, struct link *,
+		    const struct w_start_peer_ntf *);
+void		 relay_lost(struct child *, struct link *);
+void		 on_relay_explain_ans(struct link *, struct frame *, void *);
 
 /*
  * Ask the relay that has this next hop; arg comes back with the answer, by

@@ -4,18 +4,27 @@
  *
  *   standin SPOOLD DIRECTORY [KEY=VALUE ...]
  *
- * The spool is DIRECTORY; the settings are those of [core].  A line on
+ * The spool is DIRECTORY; the settings are those of [core], and of sections
+ * whose heads are given like settings.  A line on
  * standard input is obeyed and answered by lines of which the last begins
  * with "ok" or "no".  What is delivered, and what else befalls a recipient,
  * is a line of the file DIRECTORY/../events each.
  *
  * An address's local part says what becomes of it: a word, and what follows
- * a dash.  policyd: local-ACCOUNT relay-HOP list-A_B long-COUNT mailer-ANY
- * unknown refuse defer discard.  A worker: the account ok takes, fail refuses, later
- * defers, dies closes its link, hangs never answers, forward expands to
- * local-ok and to |program.  relay: the hop ok takes, fail refuses, dead
- * defers and is closed for 300 seconds, shut as long as can be.  What a
- * worker takes is the file DIRECTORY/../ID.ROW.
+ * a dash.  policyd: local-ACCOUNT relay-HOST hop-HOP mx-ANY (by the mail
+ * exchangers of the address's domain) list-A_B long-COUNT mailer-ANY odd
+ * unknown refuse defer discard.  A worker: the account ok takes, fail refuses,
+ * later defers, dies closes its link, hangs never answers, forward expands to
+ * local-ok and to |program.  relay: the host (or the first label of the
+ * domain) ok takes, fail refuses, dead defers and is closed for 300 seconds,
+ * shut as long as can be, hold waits until it is told what to answer, mood
+ * defers until it is told to be ok, dsn takes and reports itself.  What a
+ * worker takes is the file DIRECTORY/../ID.ROW.  A ! before an address that is
+ * sent to asks for a report of success.
+ *
+ * To be explained are relay-HOST, mx and postmaster at a domain that begins
+ * with mx or dead; all else is local.  relay tells what it was asked and that ok takes
+ * it, all others not; about hangs it says nothing, about dies it dies.
  */
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -39,7 +48,18 @@
 #include "loop.h"
 #include "queueid.h"
 
-#define RECIPIENTS_MAX	64
+#define RECIPIENTS_MAX	256
+#define RELAYS		2	/* the first is the one for Unix sockets */
+#define HELD_MAX	64
+
+/* A transaction that relay has. */
+struct transaction {
+	struct link	*link;
+	uint32_t	 frame;
+	struct w_relay_deliver_req request;
+	uint32_t	 rows[RECIPIENTS_MAX];
+	uint32_t	 count;
+};
 
 static struct {
 	struct event_base *base;
@@ -52,15 +72,18 @@ static struct {
 	struct link	*smtpd;
 	struct link	*policyd;
 	struct link	*deliver;
-	struct link	*relay;
+	struct link	*relays[RELAYS];
 	struct link	*hanging;		/* the worker that hangs */
 	struct { uint64_t first, end; } leases[16];
 	int		 lease_count;
 	int		 takes_mail;
 	uint64_t	 verdict;		/* of the commit asked last */
 	bool		 answered;
-	struct w_relay_rcpt_ntf rcpts[RECIPIENTS_MAX];
-	uint32_t	 rcpt_count;
+	struct transaction coming[RELAYS];	/* its recipients */
+	long		 transactions[RELAYS];
+	struct transaction held[HELD_MAX];	/* the oldest first */
+	uint32_t	 held_count;
+	bool		 is_good;		/* what the host mood says */
 	long		 delivered;
 	long		 committed;
 	bool		 quiet;			/* no line per delivery */
@@ -86,7 +109,8 @@ drain_all(void)
 	link_drain(s.smtpd);
 	link_drain(s.policyd);
 	link_drain(s.deliver);
-	link_drain(s.relay);
+	link_drain(s.relays[0]);
+	link_drain(s.relays[1]);
 }
 
 /* Run the loop until a condition holds; false after some seconds. */
@@ -104,6 +128,12 @@ run_until(bool (*holds)(void), int seconds)
 		drain_all();
 	}
 	return true;
+}
+
+static bool
+never(void)
+{
+	return false;
 }
 
 /* ---- smtpd ---- */
@@ -193,7 +223,9 @@ send_message(const char *sender, const char *recipients, const char *body,
 	    strcmp(sender, "<>") == 0 ? "" : sender);
 	link_tell(s.smtpd, IMSG_TXN_OPEN_NTF, &open, NULL, 0, -1);
 	for (next = copy; (one = strsep(&next, ",")) != NULL;) {
-		(void)snprintf(rcpt.address, sizeof(rcpt.address), "%s", one);
+		rcpt.notify = *one == '!' ? NOTIFY_SUCCESS : 0;
+		(void)snprintf(rcpt.address, sizeof(rcpt.address), "%s", one +
+		    (*one == '!'));
 		link_tell(s.smtpd, IMSG_TXN_RCPT_NTF, &rcpt, NULL, 0, -1);
 	}
 	free(copy);
@@ -271,6 +303,10 @@ on_resolve(struct link *link, struct frame *frame, void *arg)
 	answer.recipient = question->recipient;
 	(void)snprintf(answer.address, sizeof(answer.address), "%s",
 	    question->address);
+	(void)strcpy(answer.where, "postmaster.cf:7");
+	(void)snprintf(answer.domain, sizeof(answer.domain), "%s",
+	    strchr(question->address, '@') != NULL ?
+	    strchr(question->address, '@') + 1 : "");
 	(void)snprintf(word, sizeof(word), "%s", question->address);
 	word[strcspn(word, "@")] = '\0';
 	rest = word + strcspn(word, "-");
@@ -293,6 +329,17 @@ on_resolve(struct link *link, struct frame *frame, void *arg)
 		answer.kind = ROUTE_RELAY;
 		(void)snprintf(answer.hop, sizeof(answer.hop), "relay(%s)",
 		    rest);
+	} else if (strcmp(word, "hop") == 0) {
+		answer.kind = ROUTE_RELAY;
+		(void)snprintf(answer.hop, sizeof(answer.hop), "%s", rest);
+	} else if (strcmp(word, "mx") == 0) {
+		answer.kind = ROUTE_RELAY;
+		(void)strcpy(answer.hop, "relay()");
+		(void)strcpy(answer.exchange, answer.domain);
+	} else if (strcmp(word, "odd") == 0) {
+		answer.kind = ROUTE_LOCAL;
+		answer.worker = 4711;
+		(void)strcpy(answer.account, "ok");
 	} else if (strcmp(word, "list") == 0) {
 		answer.kind = ROUTE_LIST;
 		while ((one = strsep(&rest, "_")) != NULL) {
@@ -315,8 +362,39 @@ on_resolve(struct link *link, struct frame *frame, void *arg)
 	    length, -1);
 }
 
+static void
+on_route_explain(struct link *link, struct frame *frame, void *arg)
+{
+	const struct w_route_explain_req	*question = frame->payload;
+	struct w_route_explain_ans		 answer;
+	const char				*at, *text = "the steps\n";
+
+	(void)arg;
+	memset(&answer, 0, sizeof(answer));
+	answer.id = question->id;
+	answer.kind = ROUTE_LOCAL;
+	(void)snprintf(answer.address, sizeof(answer.address), "%s",
+	    question->address);
+	at = strrchr(question->address, '@');
+	if (strncmp(question->address, "relay-", 6) == 0 && at != NULL) {
+		answer.kind = ROUTE_RELAY;
+		(void)snprintf(answer.hop, sizeof(answer.hop), "relay(%.*s)",
+		    (int)(at - question->address - 6), question->address + 6);
+	} else if (at != NULL && (strncmp(at, "@mx", 3) == 0 ||
+	    strncmp(at, "@dead", 5) == 0 ||
+	    strncmp(question->address, "mx@", 3) == 0)) {
+		answer.kind = ROUTE_RELAY;
+		(void)strcpy(answer.hop, "relay()");
+		(void)snprintf(answer.exchange, sizeof(answer.exchange), "%s",
+		    at + 1);
+	}
+	link_answer(link, IMSG_ROUTE_EXPLAIN_ANS, frame->id, &answer, text,
+	    strlen(text), -1);
+}
+
 static const struct link_handler policyd_handlers[] = {
 	{ IMSG_ROUTE_RESOLVE_REQ,	on_resolve },
+	{ IMSG_ROUTE_EXPLAIN_REQ,	on_route_explain },
 	{ IMSG_NONE,			NULL }
 };
 
@@ -462,61 +540,192 @@ static const struct link_role deliver_role = {
 	.handlers = deliver_handlers
 };
 
+/* ---- links ---- */
+
+static void
+tell_start(enum imsg_type type, const void *payload, int fd)
+{
+	if (link_write_blocking(s.start, type, 0, payload, NULL, 0, fd) == -1)
+		err(1, "the start link");
+}
+
+static struct link *
+link_peer(enum process process, uint32_t instance,
+    const struct link_role *role)
+{
+	struct w_start_peer_ntf	 peer;
+	int			 pair[2];
+
+	memset(&peer, 0, sizeof(peer));
+	peer.process = process;
+	peer.instance = instance;
+	peer.may_claim_local = 1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
+		err(1, "socketpair");
+	tell_start(IMSG_START_PEER_NTF, &peer, pair[1]);
+	close(pair[1]);
+	return link_new(s.base, pair[0], role, (void *)(uintptr_t)instance);
+}
+
 /* ---- relay ---- */
+
+static const struct link_role relay_role;
 
 static void
 on_relay_rcpt(struct link *link, struct frame *frame, void *arg)
 {
+	const struct w_relay_rcpt_ntf	*rcpt = frame->payload;
+	struct transaction		*coming = &s.coming[(uintptr_t)arg];
+
 	(void)link;
-	(void)arg;
-	s.rcpts[s.rcpt_count++] =
-	    *(const struct w_relay_rcpt_ntf *)frame->payload;
+	if (coming->count == RECIPIENTS_MAX)
+		errx(1, "too many recipients in a transaction");
+	coming->rows[coming->count++] = rcpt->recipient;
+}
+
+/* What the host of a hop is called. */
+static void
+print_host(const struct w_relay_deliver_req *request, char *host, size_t size)
+{
+	if (request->exchange[0] != '\0')
+		(void)snprintf(host, size, "%.*s",
+		    (int)strcspn(request->exchange, "."), request->exchange);
+	else if (strncmp(request->hop, "relay(", 6) == 0)
+		(void)snprintf(host, size, "%.*s",
+		    (int)strcspn(request->hop + 6, ")"), request->hop + 6);
+	else
+		(void)snprintf(host, size, "%s", request->hop);
+}
+
+/* Answer a transaction as that host does; closed for so many seconds. */
+static void
+answer_relay(const struct transaction *transaction, const char *host,
+    int64_t closed)
+{
+	const struct w_relay_deliver_req	*request =
+						    &transaction->request;
+	struct w_relay_deliver_ans		 answer = {
+		.transaction = request->transaction
+	};
+	struct w_relay_result_ntf		 result;
+	char					 text[WIRE_TARGET + WIRE_DOMAIN + 8];
+	uint32_t				 i;
+
+	(void)snprintf(text, sizeof(text), "%s%s%s", request->exchange,
+	    request->exchange[0] != '\0' ? " by " : "", request->hop);
+	(void)strcpy(answer.host, "mx.there[192.0.2.1]:25");
+	(void)strcpy(answer.tls, "TLSv1.3 verified");
+	if (closed > 0)
+		answer.closed_until = closed == INT64_MAX ? closed :
+		    clock_now() + closed * SECOND;
+	memset(&result, 0, sizeof(result));
+	result.transaction = request->transaction;
+	if (strcmp(host, "fail") == 0) {
+		result.verdict = RELAY_FAILED;
+		(void)strcpy(result.status, "5.1.1");
+		(void)strcpy(result.text, "550 5.1.1 nobody");
+		result.stage = STAGE_RCPT;
+		result.replied = 1;
+		answer.reached = 1;
+	} else if (strcmp(host, "broken") == 0) {
+		result.verdict = RELAY_DEFERRED;
+		(void)strcpy(result.status, "4.4.1");
+		(void)strcpy(result.text, "connection refused");
+		result.stage = STAGE_CONNECT;
+	} else {
+		result.verdict = RELAY_DONE;
+		(void)strcpy(result.status, "2.0.0");
+		(void)strcpy(result.text, "250 2.0.0 taken");
+		result.stage = STAGE_MESSAGE;
+		result.replied = 1;
+		result.dsn = strcmp(host, "dsn") == 0;
+		answer.reached = 1;
+	}
+	for (i = 0; i < transaction->count; i++) {
+		result.recipient = transaction->rows[i];
+		event_line(result.verdict == RELAY_DONE ? "relayed" :
+		    "tried", request->id, result.recipient, text);
+		link_tell(transaction->link, IMSG_RELAY_RESULT_NTF, &result,
+		    NULL, 0, -1);
+	}
+	link_answer(transaction->link, IMSG_RELAY_DELIVER_ANS,
+	    transaction->frame, &answer, NULL, 0, -1);
+}
+
+/* Answer the oldest of those that are held. */
+static void
+command_let(int count, const char *how, int closed)
+{
+	int	 i;
+
+	for (i = 0; i < count && s.held_count > 0; i++) {
+		answer_relay(&s.held[0], how, closed);
+		memmove(&s.held[0], &s.held[1], --s.held_count *
+		    sizeof(s.held[0]));
+	}
+	(void)run_until(never, 1);
+	printf("ok %u\n", s.held_count);
 }
 
 static void
 on_relay_deliver(struct link *link, struct frame *frame, void *arg)
 {
-	const struct w_relay_deliver_req	*request = frame->payload;
-	struct w_relay_deliver_ans		 answer = {
-		.transaction = request->transaction
-	};
-	struct w_relay_result_ntf		 result;
-	uint32_t				 i;
+	struct transaction	*coming = &s.coming[(uintptr_t)arg];
+	char			 host[WIRE_TARGET];
 
-	(void)arg;
-	if (s.rcpt_count != request->recipients)
+	coming->request = *(const struct w_relay_deliver_req *)frame->payload;
+	coming->link = link;
+	coming->frame = frame->id;
+	if (coming->count != coming->request.recipients)
 		errx(1, "recipients of a transaction are missing");
-	(void)strcpy(answer.host, "mx.there[192.0.2.1]:25");
-	for (i = 0; i < s.rcpt_count; i++) {
-		memset(&result, 0, sizeof(result));
-		result.transaction = request->transaction;
-		result.recipient = s.rcpts[i].recipient;
-		result.verdict = RELAY_DONE;
-		(void)strcpy(result.status, "2.0.0");
-		(void)strcpy(result.text, "250 2.0.0 taken");
-		if (strcmp(request->hop, "relay(fail)") == 0) {
-			result.verdict = RELAY_FAILED;
-			(void)strcpy(result.status, "5.1.1");
-			(void)strcpy(result.text, "550 5.1.1 nobody");
-		} else if (strcmp(request->hop, "relay(dead)") == 0) {
-			result.verdict = RELAY_DEFERRED;
-			(void)strcpy(result.status, "4.4.1");
-			(void)strcpy(result.text, "connection refused");
-			answer.closed_until = clock_now() + 300 * SECOND;
-		} else if (strcmp(request->hop, "relay(shut)") == 0) {
-			result.verdict = RELAY_DEFERRED;
-			answer.closed_until = INT64_MAX;
-		}
-		event_line(result.verdict == RELAY_DONE ? "relayed" :
-		    "tried", request->id, result.recipient, request->hop);
-		link_tell(link, IMSG_RELAY_RESULT_NTF, &result, NULL, 0, -1);
+	s.transactions[(uintptr_t)arg]++;
+	print_host(&coming->request, host, sizeof(host));
+	if (strcmp(host, "hold") == 0) {
+		if (s.held_count == HELD_MAX)
+			errx(1, "too many transactions are held");
+		s.held[s.held_count++] = *coming;
+	} else if (strcmp(host, "dead") == 0)
+		answer_relay(coming, "broken", 300);
+	else if (strcmp(host, "shut") == 0)
+		answer_relay(coming, "broken", INT64_MAX);
+	else
+		answer_relay(coming, strcmp(host, "mood") != 0 ? host :
+		    s.is_good ? "ok" : "broken", 0);
+	coming->count = 0;
+}
+
+static void
+on_relay_explain(struct link *link, struct frame *frame, void *arg)
+{
+	static const char *const		 questions[] = {
+		[RELAY_STATE] = "state", [RELAY_HOSTS] = "hosts",
+		[RELAY_PROBE] = "probe"
+	};
+	const struct w_relay_explain_req	*question = frame->payload;
+	struct w_relay_explain_ans		 answer = {
+		.id = question->id
+	};
+	char					 text[4096];
+
+	if (strcmp(question->hop, "relay(hangs)") == 0)
+		return;
+	if (strcmp(question->hop, "relay(dies)") == 0) {
+		link_free(link);
+		s.relays[(uintptr_t)arg] = link_peer(PROC_RELAY,
+		    (uint32_t)(uintptr_t)arg, &relay_role);
+		return;
 	}
-	s.rcpt_count = 0;
-	link_answer(link, IMSG_RELAY_DELIVER_ANS, frame->id, &answer, NULL, 0,
-	    -1);
+	answer.good = strcmp(question->hop, "relay(ok)") == 0;
+	(void)snprintf(text, sizeof(text), "%s of %s for %s\nfrom <%s> to"
+	    " <%s>\n%s\n", questions[question->question], question->hop,
+	    question->exchange, question->sender, question->address,
+	    answer.good ? "250 well\001" : "550 5.1.1 nobody");
+	link_answer(link, IMSG_RELAY_EXPLAIN_ANS, frame->id, &answer, text,
+	    strlen(text), -1);
 }
 
 static const struct link_handler relay_handlers[] = {
+	{ IMSG_RELAY_EXPLAIN_REQ,	on_relay_explain },
 	{ IMSG_RELAY_RCPT_NTF,		on_relay_rcpt },
 	{ IMSG_RELAY_DELIVER_REQ,	on_relay_deliver },
 	{ IMSG_NONE,			NULL }
@@ -527,29 +736,6 @@ static const struct link_role relay_role = {
 };
 
 /* ---- postmaster ---- */
-
-static void
-tell_start(enum imsg_type type, const void *payload, int fd)
-{
-	if (link_write_blocking(s.start, type, 0, payload, NULL, 0, fd) == -1)
-		err(1, "the start link");
-}
-
-static struct link *
-link_peer(enum process process, const struct link_role *role)
-{
-	struct w_start_peer_ntf	 peer;
-	int			 pair[2];
-
-	memset(&peer, 0, sizeof(peer));
-	peer.process = process;
-	peer.may_claim_local = 1;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
-		err(1, "socketpair");
-	tell_start(IMSG_START_PEER_NTF, &peer, pair[1]);
-	close(pair[1]);
-	return link_new(s.base, pair[0], role, NULL);
-}
 
 static int
 make_control(void)
@@ -632,11 +818,13 @@ start_spoold(void)
 	tell_start(IMSG_START_LISTENER_NTF, &listener, control);
 	close(control);
 	s.lease_count = 0;
-	s.rcpt_count = 0;
-	s.smtpd = link_peer(PROC_SMTPD, &smtpd_role);
-	s.policyd = link_peer(PROC_POLICYD, &policyd_role);
-	s.deliver = link_peer(PROC_DELIVER, &deliver_role);
-	s.relay = link_peer(PROC_RELAY, &relay_role);
+	s.held_count = 0;
+	memset(s.coming, 0, sizeof(s.coming));
+	s.smtpd = link_peer(PROC_SMTPD, 0, &smtpd_role);
+	s.policyd = link_peer(PROC_POLICYD, 0, &policyd_role);
+	s.deliver = link_peer(PROC_DELIVER, 0, &deliver_role);
+	s.relays[0] = link_peer(PROC_RELAY, 0, &relay_role);
+	s.relays[1] = link_peer(PROC_RELAY, 1, &relay_role);
 	memset(&go, 0, sizeof(go));
 	go.workers = 1;
 	go.uid = getuid();
@@ -666,7 +854,8 @@ stop_spoold(int number)
 	link_free(s.smtpd);
 	link_free(s.policyd);
 	link_free(s.deliver);
-	link_free(s.relay);
+	link_free(s.relays[0]);
+	link_free(s.relays[1]);
 }
 
 /* ---- commands ---- */
@@ -762,10 +951,24 @@ command_bench(long count, long at_once, size_t size, const char *recipient)
 	free(body);
 }
 
-static bool
-never(void)
+/* Many messages at once, without waiting for what becomes of them. */
+static void
+command_flood(long count, const char *recipient)
 {
-	return false;
+	char	*body = make_body(100);
+	long	 i;
+
+	s.committed = 0;
+	for (i = 0; i < count; i++) {
+		wanted = i - 100 + 1;
+		if (!run_until(all_committed, 60) || !run_until(has_lease, 10))
+			break;
+		(void)send_message("a@b.test", recipient, body, 100);
+	}
+	wanted = count;
+	(void)run_until(all_committed, 60);
+	printf("ok %ld\n", s.committed);
+	free(body);
 }
 
 static void
@@ -786,7 +989,22 @@ obey(char *line)
 	else if (strcmp(words[0], "run") == 0 && count == 2) {
 		(void)run_until(never, atoi(words[1]));
 		puts("ok");
-	} else if (strcmp(words[0], "kill") == 0) {
+	} else if (strcmp(words[0], "flood") == 0 && count == 3)
+		command_flood(atol(words[1]), words[2]);
+	else if (strcmp(words[0], "held") == 0)
+		printf("ok %u\n", s.held_count);
+	else if (strcmp(words[0], "transactions") == 0)
+		printf("ok %ld %ld\n", s.transactions[0], s.transactions[1]);
+	else if (strcmp(words[0], "mood") == 0 && count == 2) {
+		s.is_good = strcmp(words[1], "ok") == 0;
+		puts("ok");
+	} else if (strcmp(words[0], "let") == 0 && count == 2)
+		command_let(atoi(words[1]), "ok", 0);
+	else if (strcmp(words[0], "break") == 0 && count == 2)
+		command_let(atoi(words[1]), "broken", 0);
+	else if (strcmp(words[0], "close") == 0 && count == 3)
+		command_let(atoi(words[1]), "broken", atoi(words[2]));
+	else if (strcmp(words[0], "kill") == 0) {
 		stop_spoold(SIGKILL);
 		puts("ok");
 	} else if (strcmp(words[0], "stop") == 0) {
@@ -799,13 +1017,19 @@ obey(char *line)
 		printf("ok %d\n", (int)s.pid);
 	else if (strcmp(words[0], "state") == 0)
 		printf("%s\n", s.takes_mail ? "ok" : "no");
+	else if (strcmp(words[0], "configure") == 0 && count > 1) {
+		(void)snprintf(s.conf, sizeof(s.conf), "[relay \"*\"]\n"
+		    "%s = %s\n", words[1], words[2]);
+		tell_config();
+		puts("ok");
+	}
 	else if (strcmp(words[0], "hangup") == 0) {
 		puts(s.hanging != NULL ? "ok" : "no");
 		link_free(s.hanging);
 		s.hanging = NULL;
 	} else if (strcmp(words[0], "relink") == 0) {
 		link_free(s.policyd);
-		s.policyd = link_peer(PROC_POLICYD, &policyd_role);
+		s.policyd = link_peer(PROC_POLICYD, 0, &policyd_role);
 		puts("ok");
 	} else
 		puts("no such command");
@@ -836,7 +1060,7 @@ main(int argc, char **argv)
 	(void)strcpy(s.conf, "[core]\n");
 	for (i = 3; i < argc; i++)
 		(void)snprintf(s.conf + strlen(s.conf), sizeof(s.conf) -
-		    strlen(s.conf), "  %s\n", argv[i]);
+		    strlen(s.conf), "%s\n", argv[i]);
 	log_start("standin", true);
 	s.base = loop_new();
 	(void)snprintf(path, sizeof(path), "%s/../events", s.directory);
