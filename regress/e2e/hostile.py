@@ -150,7 +150,8 @@ class Session:
                 self.log(f"{self.name} took {subject[0].decode()}")
 
     def start_tls(self):
-        self.say("starttls")
+        if not self.say("starttls").startswith(b"220"):
+            return
         if self.script.get("injects"):
             self.after_injection()
         if self.context is None:
@@ -295,7 +296,7 @@ HOSTS = [
     ("tls-refused", HERE, {"ehlo": SECURE, "starttls": b"454 4.7.0 no\r\n"}),
     ("tls-garbage", HERE, {"ehlo": SECURE, "starttls":
                            b"220 go\r\n"}),
-    ("tls-injection", MAYBE, {"ehlo": SECURE, "injects": True, "starttls":
+    ("tls-injection", ANY, {"ehlo": SECURE, "injects": True, "starttls":
                               b"220 go\r\n250-injected\r\n250 AUTH PLAIN"
                               b"\r\n250 ok\r\n250 ok\r\n354 ok\r\n"}),
 ] + [(f"cut-{n}", SECOND if n <= len(NORMAL["greet"]) else

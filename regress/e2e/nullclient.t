@@ -72,8 +72,8 @@ done
 
 ok "echo x | sendmail root" sh -c 'echo x | "$0" -C "$1" root' "$SENDMAIL" \
     "$CF"
-becomes "goes" admin@provider.test 'relayed .*status=2\.0\.0'
-line=$(outcome_of admin@provider.test)
+becomes "goes" root@mx.test 'relayed .*status=2\.0\.0'
+line=$(outcome_of root@mx.test)
 like "to the smart host" "$line" \
     "relay=smtp\.provider\.test\[127\.0\.0\.1\]:$POSTFIX_LOGIN"
 like "whose certificate was verified" "$line" 'tls="?TLSv1\.3 .*verified'
@@ -139,9 +139,9 @@ is "no process of the suite listens on TCP" "$(perl "$SCRATCH/listeners.pl" \
 
 # ---- another password
 
-printf '%s\n' 'login.provider.test peer "pass word"' \
-    >"$SCRATCH/postmaster.secrets"
+sed -i 's/"no pass word"/"pass word"/' "$SCRATCH/postmaster.secrets"
 ok "with the right password, and a reload" suite_reload
 ok "what waited" postctl run all
 ok "goes" wait_for_log 15 'relayed .*to=me@wrong-login\.test'
+is "and nothing else" "$(grep -c ' relayed ' "$SCRATCH/log")" 2
 done_testing

@@ -334,6 +334,7 @@ dovecot_conf() {
 	protocols = lmtp
 	listen = 127.0.0.1
 	ssl = no
+	auth_failure_delay = 0
 	auth_mechanisms = plain login cram-md5 scram-sha-256
 	mail_location = maildir:$DOVECOT_MAIL/%n
 	first_valid_uid = 1
@@ -347,6 +348,11 @@ dovecot_conf() {
 	userdb {
 	  driver = static
 	  args = uid=nobody gid=nogroup home=$DOVECOT_MAIL/%n
+	}
+	service anvil {
+	  unix_listener anvil-auth-penalty {
+	    mode = 0
+	  }
 	}
 	service auth {
 	  unix_listener $DOVECOT_AUTH {
