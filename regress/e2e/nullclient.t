@@ -62,6 +62,11 @@ suite_conf <<EOF
   @  relay(smtp.provider.test:$POSTFIX_LOGIN)
 EOF
 ok "postmaster -n is content" "$STAGE/usr/sbin/postmaster" -n -f "$CF"
+sed -n '/^Null client/,/^To the world/s/^    //p' "$TOP/README" |
+    sed -n '/^\[core\]/,/relay(/p' >"$SCRATCH/readme.cf"
+ok "so it is with what the README has" "$STAGE/usr/sbin/postmaster" -n \
+    -f "$SCRATCH/readme.cf"
+is "which is three lines" "$(grep -c '^  ' "$SCRATCH/readme.cf")" 3
 suite_start
 mail_to() {
 	printf 'Subject: for %s\n\ntext\n' "$1" | sendmail "$1"
