@@ -469,6 +469,8 @@ struct w_job_deliver_req {
 	uint8_t  more_addresses;	/* of the tail, before the body: NUL-
 					   terminated further addresses */
 	uint8_t  pad;
+	uint64_t skip;			/* JOB_LOCAL, JOB_FORWARD: so many
+					   targets of ~/.forward are known */
 	char	 sender[WIRE_ADDRESS];
 	char	 address[WIRE_ADDRESS];	/* final recipient */
 	char	 original[WIRE_ADDRESS];	/* as it came in */
@@ -491,7 +493,8 @@ struct w_job_deliver_ans {
 	uint32_t recipient;
 	uint32_t verdict;		/* enum job_verdict */
 	uint32_t count;			/* targets in the tail */
-	uint32_t twin;			/* was already there */
+	uint16_t twin;			/* was already there */
+	uint16_t more;			/* targets follow: ask with skip */
 	char	 status[12];		/* enhanced status code, RFC 3463 */
 	char	 place[WIRE_PATH];	/* mailbox or program, for the log */
 	char	 text[WIRE_TEXT];	/* reason, last output of a program */

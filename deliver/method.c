@@ -121,13 +121,14 @@ deliver_to_mailbox(struct attempt *attempt)
 	return deliver_by(attempt, mailer, true);
 }
 
-/* Answer with what the .forward names. */
+/* Answer with what the .forward names, as much as an answer holds. */
 static void
 answer_expanded(struct job *job, const struct forward *forward)
 {
 	size_t	 i;
 
-	for (i = 0; i < forward->count; i++)
+	for (i = job->request.skip; i < forward->count &&
+	    job->answer.count < WIRE_TARGETS; i++)
 		if (job_add_target(job, forward->entries[i].place,
 		    forward->entries[i].text) == -1) {
 			job->answer.count = 0;
@@ -136,6 +137,7 @@ answer_expanded(struct job *job, const struct forward *forward)
 			    strerror(errno));
 			return;
 		}
+	job->answer.more = i < forward->count;
 	job_verdict(job, JOB_EXPANDED);
 }
 
@@ -149,7 +151,8 @@ do_local(struct attempt *attempt)
 
 	if (forward_read(attempt->worker, &forward) == -1)
 		job_defer(attempt->job, "4.3.5", "%s", forward.why);
-	else if (forward.exists && !forward.only_self)
+	else if (attempt->job->request.skip > 0 ||
+	    (forward.exists && !forward.only_self))
 		answer_expanded(attempt->job, &forward);
 	else
 		result = deliver_to_mailbox(attempt);

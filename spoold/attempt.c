@@ -284,34 +284,20 @@ on_expands(struct recipient *recipient, const struct frame *frame)
 {
 	const struct w_route_resolve_ans	*answer = frame->payload;
 	struct expansion			*expansion;
-	struct outcome				*outcome;
 
-	expansion = expansion_new(frame->tail, frame->tail_length,
-	    answer->count);
-	if (expansion == NULL) {
-		outcome_one(recipient, ENDING_DEFERRED, "4.3.0",
-		    "policyd gave no whole list", "");
-		return;
-	}
 	recipient->had_route = true;
-	if (answer->kind == ROUTE_LIST && expansion->count == 0 &&
-	    recipient->skip == 0) {
-		expansion_free(expansion);
-		outcome_one(recipient, ENDING_DEFERRED, "4.3.5",
-		    "the list has no members", answer->where);
+	expansion = expansion_of(recipient, frame, answer->count,
+	    answer->more != 0, answer->kind == ROUTE_LIST ?
+	    "the list has no members" : NULL, answer->where);
+	if (expansion == NULL)
 		return;
-	}
 	expansion->found_under = copy(answer->address[0] != '\0' ?
 	    answer->address : recipient->address);
 	if (answer->owner[0] != '\0')
 		expansion->owner = copy(answer->owner);
 	expansion->replaces = answer->kind == ROUTE_SUPERSEDED;
-	expansion->goes_on = answer->more != 0 && expansion->count > 0;
-	outcome = outcome_new(recipient->message);
-	outcome_add(outcome, recipient, ENDING_EXPANDED, "2.0.0",
-	    answer->kind == ROUTE_SUPERSEDED ? "superseded by a new list" :
-	    "expanded", answer->where)->expansion = expansion;
-	outcome_store(outcome);
+	expansion_end(recipient, expansion, expansion->replaces ?
+	    "superseded by a new list" : "expanded", answer->where);
 }
 
 static void

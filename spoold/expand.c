@@ -38,7 +38,7 @@ copy(const char *text)
  * Take the targets of a frame's tail, which must be count.  NULL if it is
  * malformed.
  */
-struct expansion *
+static struct expansion *
 expansion_new(const void *tail, size_t length, uint32_t count)
 {
 	struct expansion	*expansion;
@@ -93,6 +93,45 @@ expansion_free(struct expansion *expansion)
 	free(expansion->account);
 	free(expansion->owner);
 	free(expansion);
+}
+
+/*
+ * What an answer says a recipient stands for.  NULL if that is nothing to
+ * store: the recipient is then deferred, because the list is malformed, or
+ * empty where it must not be, for which nobody is the reason.
+ */
+struct expansion *
+expansion_of(struct recipient *recipient, const struct frame *frame,
+    uint32_t count, bool more, const char *nobody, const char *where)
+{
+	struct expansion	*expansion;
+
+	expansion = expansion_new(frame->tail, frame->tail_length, count);
+	if (expansion == NULL) {
+		outcome_one(recipient, ENDING_DEFERRED, "4.3.0",
+		    "its list came malformed", where);
+		return NULL;
+	}
+	if (count == 0 && nobody != NULL && recipient->skip == 0) {
+		expansion_free(expansion);
+		outcome_one(recipient, ENDING_DEFERRED, "4.3.5", nobody,
+		    where);
+		return NULL;
+	}
+	expansion->goes_on = more && count > 0;
+	return expansion;
+}
+
+/* Store it; takes the expansion. */
+void
+expansion_end(struct recipient *recipient, struct expansion *expansion,
+    const char *text, const char *where)
+{
+	struct outcome	*outcome = outcome_new(recipient->message);
+
+	outcome_add(outcome, recipient, ENDING_EXPANDED, "2.0.0", text,
+	    where)->expansion = expansion;
+	outcome_store(outcome);
 }
 
 /* ---- what the message already has ---- */

@@ -69,7 +69,7 @@ ask_job_deliver(struct link *link, struct recipient *recipient)
 		.id = message->id, .recipient = recipient->row,
 		.method = route->method, .size = message->size,
 		.arrival = message->arrival, .mailer = route->mailer,
-		.fresh = recipient->first_try,
+		.fresh = recipient->first_try, .skip = recipient->skip,
 		.body_in_file = message->in_file
 	};
 	const char			*body = NULL;
@@ -119,29 +119,18 @@ on_expanded(struct recipient *recipient, const struct frame *frame)
 {
 	const struct w_job_deliver_ans	*answer = frame->payload;
 	struct expansion		*expansion;
-	struct outcome			*outcome;
 
-	expansion = expansion_new(frame->tail, frame->tail_length,
-	    answer->count);
-	if (expansion == NULL) {
-		outcome_one(recipient, ENDING_DEFERRED, "4.3.0",
-		    "the worker gave no whole list", "");
+	expansion = expansion_of(recipient, frame, answer->count,
+	    answer->more != 0, "the user's .forward names nobody",
+	    answer->place);
+	if (expansion == NULL)
 		return;
-	}
-	if (expansion->count == 0) {
-		expansion_free(expansion);
-		outcome_one(recipient, ENDING_DEFERRED, "4.3.5",
-		    "the user's .forward names nobody", answer->place);
-		return;
-	}
 	expansion->found_under = strdup(recipient->address);
 	expansion->account = strdup(recipient->route->account);
 	if (expansion->found_under == NULL || expansion->account == NULL)
 		fatal("expansion");
-	outcome = outcome_new(recipient->message);
-	outcome_add(outcome, recipient, ENDING_EXPANDED, "2.0.0",
-	    "forwarded by the user", answer->place)->expansion = expansion;
-	outcome_store(outcome);
+	expansion_end(recipient, expansion, "forwarded by the user",
+	    answer->place);
 }
 
 /* It takes a worker of another kind. */

@@ -453,6 +453,8 @@ continue_expansion(struct ending *ending)
 		return;
 	}
 	recipient->skip += (uint32_t)ending->expansion->count;
+	route_free(recipient->route);
+	recipient->route = NULL;
 	attempt_begin(recipient);
 }
 

@@ -367,10 +367,13 @@ def test_forward(deliver, message):
     write(forward, ', '.join('u%d@x' % n for n in range(1001)), 'pmtu_bob')
     unsafe('more than 1000 addresses')
     write(forward, ', '.join('u%d@x' % n for n in range(1000)), 'pmtu_bob')
-    answer = deliver.job(mailbox, method=LOCAL, address='bob@mx',
-                         body=message)
-    equal('forward: 1000 addresses', (answer.verdict, len(answer.targets)),
-          (EXPANDED, 1000))
+    pieces = [deliver.job(mailbox, method=LOCAL, address='bob@mx', skip=skip,
+                          body=message) for skip in (0, 250, 500, 750, 1000)]
+    equal('forward: 1000 addresses, in pieces', (
+        {answer.verdict for answer in pieces},
+        [len(answer.targets) for answer in pieces],
+        len({target for answer in pieces for target in answer.targets})),
+        ({EXPANDED}, [250] * 4 + [0], 1000))
     write(forward, 'x@y\n#' + 'x' * 65536, 'pmtu_bob')
     unsafe('more than 64 KiB')
     os.unlink(forward)

@@ -181,7 +181,7 @@ static const struct key keys[] = {
 	KEY("arrival", arrival), KEY("mailer", mailer), KEY("fresh", fresh),
 	KEY("size", size), KEY("sender", sender), KEY("address", address),
 	KEY("original", original), KEY("extension", extension),
-	KEY("domain", domain), KEY("text", text),
+	KEY("domain", domain), KEY("text", text), KEY("skip", skip),
 };
 
 /* Set a member, a number if it is short, a string otherwise. */

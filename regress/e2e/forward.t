@@ -11,6 +11,7 @@ suite_conf <<EOF
   listen-port = 127.0.0.1:$PORT
 [route]
   @here.test  local()
+  nowhere@here.test  discard()
 EOF
 suite_start
 home1=$SCRATCH/home/pmtest1
@@ -66,4 +67,12 @@ before=$(mail_count "$box2")
 runq >/dev/null
 ok "made safe, it is obeyed" wait_for_mail "$box2" $((before + 1)) 10
 ok "the queue is empty" wait_for 10 queue_is_empty
+
+forward "$(seq -f 'nowhere+%g@here.test' 700)" 'pmtest2@here.test'
+before=$(mail_count "$box2")
+ok "a message for a .forward of 701 lines" send_to pmtest1@here.test
+ok "reaches the last" wait_for_mail "$box2" $((before + 1)) 20
+ok "and all the others" wait_for 20 queue_is_empty
+is "once" "$(grep -c ' delivered .*to=nowhere[+]' "$SCRATCH/log")" 700
+is "and not the user" "$(mail_count "$box1")" 2
 done_testing

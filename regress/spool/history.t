@@ -170,6 +170,27 @@ def test_reports():
     spool.end()
 
 
+def test_lists():
+    spool = Spool()
+    one = spool.send('empty@x')
+    two = spool.send('local-nobody@x')
+    ok('a list of nobody is put off', len(spool.log('deferred', one)) == 1 and
+       'status=4.3.5' in spool.log('deferred', one)[0] and
+       'no members' in spool.log('deferred', one)[0], spool.read('log'))
+    ok('a .forward of nobody as well', len(spool.log('deferred', two)) == 1
+       and 'status=4.3.5' in spool.log('deferred', two)[0],
+       spool.read('log'))
+    three = spool.send('!local-many@x', 'local-ok@me', wait=4)
+    ok('a .forward of many comes in pieces', len(
+        spool.log('delivered', three)) == 600 and
+       len(spool.log('expanded', three)) == 1, spool.log('expanded', three))
+    same('and is reported once', [r[:2] for r in reports(spool)],
+         [('expanded', 'local-many@x')])
+    same('nothing else is left', rows(spool, 'SELECT messages FROM spool'),
+         [(2,)])
+    spool.end()
+
+
 # The schema as it was in version 1.
 VERSION_1 = """
 CREATE TABLE message (id INTEGER PRIMARY KEY, arrival INTEGER NOT NULL,

@@ -12,11 +12,11 @@
  *
  * An address's local part says what becomes of it: a word, and what follows
  * a dash.  policyd: local-ACCOUNT relay-HOST hop-HOP mx-ANY (by the mail
- * exchangers of the address's domain) list-A_B long-COUNT mailer-ANY odd
+ * exchangers of the address's domain) list-A_B long-COUNT empty mailer-ANY odd
  * unknown refuse defer discard.  A worker: the account ok takes, fail refuses,
  * later defers, dies closes its link, hangs never answers, forward expands to
- * local-ok and to |program.  relay: the host (or the first label of the
- * domain) ok takes, fail refuses, dead defers and is closed for 300 seconds,
+ * local-ok and to |program, many to 600 addresses, nobody to none.  relay: the
+ * host (or the first label of the domain) ok takes, fail refuses, dead defers and is closed for 300 seconds,
  * shut as long as can be, hold waits until it is told what to answer, mood
  * defers until it is told to be ok, dsn takes and reports itself.  What a
  * worker takes is the file DIRECTORY/../ID.ROW.  A ! before an address that is
@@ -346,7 +346,9 @@ on_resolve(struct link *link, struct frame *frame, void *arg)
 			put_target(tail, &length, TARGET_ROUTED, one);
 			answer.count++;
 		}
-	} else if (strcmp(word, "long") == 0)
+	} else if (strcmp(word, "empty") == 0)
+		answer.kind = ROUTE_LIST;
+	else if (strcmp(word, "long") == 0)
 		put_long(&answer, question->skip, (uint32_t)atoi(rest), tail,
 		    &length);
 	else if (strcmp(word, "refuse") == 0) {
@@ -429,12 +431,12 @@ on_job(struct link *link, struct frame *frame, void *arg)
 	const struct w_job_deliver_req	*job = frame->payload;
 	const char			*account = arg;
 	struct w_job_deliver_ans	 answer;
-	char				 tail[1024];
+	char				 tail[16384], one[64];
 	size_t				 length = 0;
 	const char			*body = frame->tail;
 	size_t				 size = frame->tail_length;
 	struct stat			 st;
-	int				 i;
+	int				 i, total;
 
 	for (i = 0; i < job->more_addresses; i++) {
 		size -= strlen(body) + 1;
@@ -471,6 +473,17 @@ on_job(struct link *link, struct frame *frame, void *arg)
 		put_target(tail, &length, TARGET_ROUTED, "local-ok@here");
 		put_target(tail, &length, TARGET_FORWARD, "|program");
 		answer.count = 2;
+	} else if (strcmp(account, "many") == 0 ||
+	    strcmp(account, "nobody") == 0) {
+		answer.verdict = JOB_EXPANDED;
+		total = strcmp(account, "many") == 0 ? 600 : 0;
+		for (i = (int)job->skip; i < total && answer.count <
+		    WIRE_TARGETS; i++) {
+			(void)snprintf(one, sizeof(one), "discard-%d@here", i);
+			put_target(tail, &length, TARGET_ROUTED, one);
+			answer.count++;
+		}
+		answer.more = i < total;
 	}
 	s.delivered += answer.verdict == JOB_DONE;
 	if (answer.verdict == JOB_DONE)
