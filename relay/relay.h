@@ -1,6 +1,15 @@
 /*
  * relay: the SMTP and LMTP client.  spoold hands it transactions, each for
  * one next hop; it tells what became of each recipient.
+ *
+ *	hop ---- search ----> endpoint ---- conversation
+ *
+ * A hop is where mail waits: a route of the configuration, by MX together
+ * with a domain.  A search goes through a hop's hosts and their addresses for
+ * a conversation that is ready.  An endpoint is one address of one host as
+ * one policy and one login see it: its connections, and how long it is to be
+ * left alone.  A conversation is one connection; it serves one hop at a time
+ * and rests with its endpoint, where another hop's search may find it.
  */
 #ifndef RELAY_H
 #define RELAY_H
@@ -11,20 +20,28 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "child.h"
+#include "dns.h"
 #include "link.h"
 #include "netaddr.h"
+#include "tls.h"
 #include "wire.h"
 
 struct conversation;
+struct endpoint;
 struct hop;
+struct search;
+struct transaction;
 
 /* ---- reply.c: what a server says; pure ---- */
 
 struct reply {
 	int	 code;			/* 0 before the first line */
 	int	 lines;
+	bool	 replied;		/* a server said it; else it is ours */
+	enum relay_stage stage;
 	char	 status[12];		/* enhanced, made up if there is none */
 	char	 text[WIRE_TEXT];	/* verbatim, cleaned, lines joined */
 };
@@ -35,15 +52,139 @@ struct offer {
 	bool	 size;
 	bool	 eightbit;
 	bool	 dsn;
+	bool	 smtputf8;
+	bool	 starttls;
 	uint64_t size_limit;		/* 0 none */
+	char	 auth[WIRE_TEXT];	/* mechanisms, parted by blanks */
 };
 
 void	 reply_start(struct reply *);
 int	 reply_add(struct reply *, const char *);	/* 1 whole, 0, -1 */
-void	 reply_fault(struct reply *, int, const char *, const char *, ...)
-	    __attribute__((format(printf, 4, 5)));
+void	 reply_fault(struct reply *, enum relay_stage, int, const char *,
+	    const char *, ...) __attribute__((format(printf, 5, 6)));
 enum relay_verdict	 reply_verdict(const struct reply *);
 void	 offer_add(struct offer *, const char *);
+
+/* ---- policy.c: what the configuration says of connections ---- */
+
+enum tls_level {
+	TLS_UNSET,		/* DANE if there is any, else opportunistic;
+				   with a login, verified */
+	TLS_NONE,
+	TLS_OPPORTUNISTIC,	/* in clear rather than not at all */
+	TLS_REQUIRED,		/* encrypted, with whomever */
+	TLS_VERIFIED,		/* the host's name is checked */
+	TLS_DANE		/* secure TLSA records or nothing */
+};
+
+enum family {
+	FAMILY_ANY, FAMILY_4, FAMILY_6, FAMILY_4_FIRST, FAMILY_6_FIRST
+};
+
+/* Whose mail exchangers are the hosts. */
+enum mx { MX_NONE, MX_NAME, MX_RECIPIENT };
+
+/* One for each [relay], and one for calls; they stay as long as we run. */
+struct policy {
+	const char	*section;	/* its name; NULL for calls */
+	bool		 lmtp;
+	enum mx		 mx;
+	enum tls_level	 tls;
+	bool		 tls_implicit;	/* from the first octet */
+	const char	**tls_names;	/* accepted besides the host's */
+	size_t		 tls_name_count;
+	struct tls_trust *trust;
+	const char	**auth;		/* mechanisms; none: any we know */
+	size_t		 auth_count;
+	bool		 auth_none;	/* never log in */
+	bool		 auth_clear;	/* log in without TLS, too */
+	enum family	 family;
+	bool		 private_hosts;	/* from DNS, for a recipient's domain */
+	const char	*helo_name;
+	uint16_t	 port;		/* 0: 25, LMTP 24 */
+	unsigned int	 max_connections;	/* of an endpoint */
+	unsigned int	 max_messages;		/* of a connection */
+	int64_t		 idle_time;
+};
+
+void	 policy_configure(struct child *);	/* before the jail */
+void	 policy_check(struct conf *);		/* -n */
+const struct policy	*policy_find(const char *);	/* NULL: of calls */
+
+/* ---- secret.c: logins for next hops ---- */
+
+struct secret {
+	char	*key;		/* a [relay]'s name, or a host's */
+	char	*sender;	/* "" any, user@domain or @domain */
+	char	*login;
+	char	*password;
+};
+
+int	 secrets_read(const char *, size_t, FILE *);
+const char	*secret_class(const char *);
+const struct secret	*secret_find(const char *, const char *);
+
+/* ---- auth.c: SASL, over libgsasl ---- */
+
+struct auth;
+
+void	 auth_open(void);			/* before the jail */
+struct auth	*auth_new(const struct secret *, const struct policy *,
+		    const char *, const char *, const char **);
+int	 auth_step(struct auth *, const char *, char *, size_t);
+const char	*auth_mechanism(const struct auth *);
+void	 auth_free(struct auth *);
+
+/* ---- exchange.c: from a domain to its hosts ---- */
+
+struct host {
+	char	 name[WIRE_DOMAIN];	/* host, literal address without
+					   brackets, or a path */
+	uint16_t port;
+	unsigned int preference;
+	bool	 foreign;	/* DNS named it for a recipient's domain */
+	bool	 secure;	/* named by the configuration or by secure
+				   answers */
+};
+
+/* The hosts in the order to be tried; or what hinders, count 0. */
+struct hosts {
+	struct host	*list;
+	size_t		 count;
+	int64_t		 expires;	/* monotonic; ask again then */
+	struct reply	 fault;
+};
+
+typedef void	(*exchange_fn)(const struct hosts *, void *);
+struct exchange;
+
+void	 exchange_configure(struct child *);	/* before the jail */
+struct exchange	*exchange_find(const char *, const struct policy *, bool,
+		    exchange_fn, void *);
+void	 exchange_cancel(struct exchange *);
+bool	 exchange_is_us(const struct netaddr *);
+bool	 exchange_is_private(const struct netaddr *);
+
+/* ---- dane.c: the TLSA records of a host ---- */
+
+/* What is to be done about TLS with one host, DANE considered. */
+struct security {
+	enum tls_level	 level;		/* never UNSET; DANE has records */
+	struct dns_tlsa	*records;
+	size_t		 record_count;
+	const char	*names[4];	/* RFC 7672 3.2.2 and tls-names ... */
+	size_t		 name_count;
+	struct reply	 fault;		/* code 0, or why not to connect */
+};
+
+typedef void	(*dane_fn)(struct security *, void *);	/* takes it */
+struct dane;
+
+struct dane	*dane_find(const struct host *, const struct policy *,
+		    const struct dns_answer *, bool, dane_fn, void *);
+void	 dane_cancel(struct dane *);
+void	 security_free(struct security *);
+void	 security_print(const struct security *, char *, size_t);
 
 /* ---- body.c: a message as DATA wants it; pure ---- */
 
@@ -61,13 +202,12 @@ void	 body_end(struct body *, struct evbuffer *);	/* with its dot */
 /* ---- command.c: the lines we send; pure ---- */
 
 struct recipient;
-struct transaction;
 
 void	 command_mail(struct evbuffer *, const struct transaction *,
 	    const struct offer *);
 void	 command_rcpt(struct evbuffer *, const struct recipient *,
 	    const struct offer *);
-const char	*command_address_fault(const char *);
+const char	*command_address_fault(const char *, bool);
 
 /* ---- transaction.c: what spoold wants done ---- */
 
@@ -84,7 +224,7 @@ struct recipient {
 struct transaction {
 	TAILQ_ENTRY(transaction) entry;		/* of its hop's queue, or of
 						   those being gathered */
-	struct link	*link;
+	struct link	*link;		/* NULL: a probe's */
 	uint32_t	 request;	/* the REQ's frame id */
 	uint64_t	 number;
 	uint64_t	 id;		/* queue id */
@@ -92,6 +232,8 @@ struct transaction {
 	uint8_t		 body;		/* enum body_type */
 	uint8_t		 ret;		/* enum dsn_ret */
 	bool		 returned;	/* a reused connection had died */
+	bool		 reached;	/* a server answered MAIL */
+	bool		 dsn;		/* the server offers DSN */
 	char		*sender;
 	char		*envid;
 	struct recipient *recipients;
@@ -111,50 +253,116 @@ void	 transaction_again(struct transaction *);
 void	 transaction_result(struct transaction *, struct recipient *,
 	    const struct reply *);
 void	 transaction_rest(struct transaction *, const struct reply *, bool);
-void	 transaction_done(struct transaction *, int64_t, const char *);
+void	 transaction_done(struct transaction *, int64_t, const char *,
+	    const char *);
 ssize_t	 transaction_read(const struct transaction *, uint64_t, char *,
 	    size_t);
 
-/* ---- hop.c: next hops, their hosts, who waits for them ---- */
-
-struct host {
-	char	 name[WIRE_DOMAIN];	/* what it is called in the log */
-	char	 address[WIRE_DOMAIN];	/* what is looked up: often the same */
-	uint16_t port;
-};
+/* ---- hop.c: next hops and who waits for them ---- */
 
 void	 hop_configure(struct child *);
-void	 hop_check(struct conf *);
-void	 hop_submit(const char *, struct transaction *);
-void	 hop_take_back(struct hop *, struct transaction *);
+void	 hop_submit(const char *, const char *, struct transaction *);
+struct hop	*hop_find(const char *, const char *, const char *);
+const char	*hop_text(const struct hop *);
+const struct policy	*hop_policy(const struct hop *);
 struct transaction	*hop_next(struct hop *);
-const struct host	*hop_host(const struct hop *, size_t);
-const char	*hop_name(const struct hop *);
-bool	 hop_is_lmtp(const struct hop *);
-void	 hop_reached(struct hop *);
-void	 hop_closed(struct hop *, struct conversation *, const struct reply *,
-	    const char *);
+void	 hop_take_back(struct hop *, struct transaction *);
+void	 hop_rests(struct hop *, struct conversation *);	/* none waits */
+void	 hop_left(struct hop *, struct conversation *);	/* it has ended */
 void	 hop_drop(const struct link *);
 bool	 hop_all_idle(void);
 void	 hop_end(void);
+void	 hop_print(const char *, const char *, FILE *);	/* RELAY_STATE */
 
-/* ---- conversation.c: one connection to one host of a hop ---- */
+/* ---- search.c: from a hop to a conversation that is ready ---- */
 
-struct conversation	*conversation_new(struct hop *,
-			    const struct child *);
-bool	 conversation_take(struct conversation *);	/* idle: work */
+/* The conversation, or NULL with what hindered at the last. */
+typedef void	(*search_fn)(struct conversation *, const struct reply *,
+		    const char *, void *);
+
+struct search	*search_new(struct hop *, FILE *, search_fn, void *);
+void	 search_free(struct search *);
+/* From conversation.c: the connection that was being made. */
+void	 search_ready(struct search *, struct conversation *);
+void	 search_refused(struct search *, const struct reply *);
+
+/* ---- endpoint.c: an address of a host ---- */
+
+struct endpoint {
+	LIST_ENTRY(endpoint) entry;
+	char		*key;		/* what makes two the same */
+	char		 text[WIRE_NAME];	/* name[address]:port or path */
+	char		 name[WIRE_DOMAIN];	/* of the host, for SNI */
+	struct netaddr	 address;
+	uint16_t	 port;
+	char		*path;		/* of a Unix socket, else NULL */
+	const struct policy *policy;
+	const struct secret *secret;	/* NULL: no login */
+	struct security	*security;
+	LIST_HEAD(, conversation) resting;
+	unsigned int	 connections;	/* all of them */
+	unsigned int	 failures;	/* in a row */
+	int64_t		 closed_until;	/* wall clock; 0 open */
+	struct reply	 fault;		/* why it is closed */
+};
+
+struct endpoint	*endpoint_get(const struct host *, const struct netaddr *,
+		    const struct policy *, const struct secret *,
+		    struct security *);
+struct conversation	*endpoint_take(struct endpoint *);	/* resting */
+void	 endpoint_rest(struct endpoint *, struct conversation *);
+void	 endpoint_left(struct endpoint *, struct conversation *);
+void	 endpoint_worked(struct endpoint *);
+void	 endpoint_failed(struct endpoint *, const struct reply *);
+void	 endpoint_end_all(void);
+
+/* ---- stream.c: octets to and from a server, in clear or by TLS ---- */
+
+struct stream;
+
+/* None is called from within a stream_...() function. */
+struct stream_ops {
+	void	(*input)(void *);	/* there is more in stream_in() */
+	void	(*output)(void *);	/* little waits in stream_out() */
+	void	(*secured)(void *);	/* the handshake is over */
+	void	(*lost)(const char *, bool, void *);	/* why; by TLS */
+	void	(*timeout)(void *);
+};
+
+struct stream	*stream_new(struct event_base *, int,
+		    const struct stream_ops *, void *);
+struct evbuffer	*stream_in(struct stream *);
+struct evbuffer	*stream_out(struct stream *);
+void	 stream_wait(struct stream *, int64_t);	/* write, then at most this */
+void	 stream_secure(struct stream *, const struct tls_want *);
+const char	*stream_protection(const struct stream *);	/* "none" */
+void	 stream_free(struct stream *);
+
+/* ---- conversation.c: one connection, from its socket to its QUIT ---- */
+
+struct conversation	*conversation_new(struct endpoint *, int, bool,
+			    struct search *, FILE *);
+void	 conversation_serve(struct conversation *, struct hop *);
 void	 conversation_drop(struct conversation *, const struct link *);
-void	 conversation_end(struct conversation *);	/* idle: QUIT */
+void	 conversation_end(struct conversation *);	/* resting: QUIT */
+void	 conversation_free(struct conversation *);	/* being made */
+struct endpoint	*conversation_endpoint(const struct conversation *);
 
-/* ---- connect.c: from a hop's list of hosts to a connected socket ---- */
+/* ---- envelope.c: a transaction within a conversation ---- */
 
-struct connector;
-typedef void	(*connect_fn)(int, const char *, const struct reply *, void *);
+/* ---- explain.c: what spoold asks for the operator ---- */
 
-struct connector	*connector_new(struct event_base *,
-			    const struct hop *, connect_fn, void *);
-void	 connector_next(struct connector *, const struct reply *);
-void	 connector_free(struct connector *);
+void	 explain(struct link *, uint32_t, const struct w_relay_explain_req *);
+void	 explain_forget(const struct link *);
+
+/* ---- probe.c: a try up to RCPT, written down ---- */
+
+typedef void	(*probe_fn)(bool, void *);	/* was all accepted */
+struct probe;
+
+struct probe	*probe_new(struct hop *, const char *, const char *, FILE *,
+		    probe_fn, void *);
+void	 probe_free(struct probe *);
 
 /* ---- peer_spoold.c ---- */
 
@@ -163,10 +371,15 @@ extern const struct link_role role_spoold;
 void	 tell_relay_result(struct link *, const struct w_relay_result_ntf *);
 void	 answer_relay_deliver(struct link *, uint32_t,
 	    const struct w_relay_deliver_ans *);
+void	 answer_relay_explain(struct link *, uint32_t,
+	    const struct w_relay_explain_ans *, const char *, size_t);
 void	 forget_gathering(const struct link *);
 
 /* ---- main.c ---- */
 
+struct event_base	*relay_base(void);
+const char	*relay_hostname(void);
+bool	 relay_is_local(void);	/* -l: Unix sockets only */
 void	 relay_idle(void);	/* a conversation or transaction has ended */
 
 #endif
