@@ -3,10 +3,13 @@
  * one next hop; it tells what became of each recipient.
  *
  *	hop ---- search ----> endpoint ---- conversation
+ *		   |
+ *		 scout
  *
  * A hop is where mail waits: a route of the configuration, by MX together
- * with a domain.  A search goes through a hop's hosts and their addresses for
- * a conversation that is ready.  An endpoint is one address of one host as
+ * with a domain.  A scout looks up the hop's hosts and their addresses.  A
+ * search goes through what the scout finds, for a conversation that is ready.
+ * An endpoint is one address of one host as
  * one policy and one login see it: its connections, and how long it is to be
  * left alone.  A conversation is one connection; it serves one hop at a time
  * and rests with its endpoint, where another hop's search may find it.
@@ -15,6 +18,7 @@
 #define RELAY_H
 
 #include <sys/queue.h>
+#include <sys/tree.h>
 
 #include <event2/buffer.h>
 #include <stdbool.h>
@@ -84,16 +88,16 @@ enum family {
 /* Whose mail exchangers are the hosts. */
 enum mx { MX_NONE, MX_NAME, MX_RECIPIENT };
 
-/* One for each [relay], and one for calls; they stay as long as we run. */
+/* One for each [relay], and two for calls; they stay as long as we run. */
 struct policy {
 	const char	*section;	/* its name; NULL for calls */
-	bool		 lmtp;
 	enum mx		 mx;
+	bool		 lmtp;
 	enum tls_level	 tls;
 	bool		 tls_implicit;	/* from the first octet */
 	const char	**tls_names;	/* accepted besides the host's */
 	size_t		 tls_name_count;
-	struct tls_trust *trust;
+	const struct tls_trust *trust;	/* NULL: nobody is believed */
 	const char	**auth;		/* mechanisms; none: any we know */
 	size_t		 auth_count;
 	bool		 auth_none;	/* never log in */
@@ -101,7 +105,7 @@ struct policy {
 	enum family	 family;
 	bool		 private_hosts;	/* from DNS, for a recipient's domain */
 	const char	*helo_name;
-	uint16_t	 port;		/* 0: 25, LMTP 24 */
+	uint16_t	 port;		/* of hosts without one; never 0 */
 	unsigned int	 max_connections;	/* of an endpoint */
 	unsigned int	 max_messages;		/* of a connection */
 	int64_t		 idle_time;
@@ -109,7 +113,9 @@ struct policy {
 
 void	 policy_configure(struct child *);	/* before the jail */
 void	 policy_check(struct conf *);		/* -n */
-const struct policy	*policy_find(const char *);	/* NULL: of calls */
+/* Of a [relay], NULL if there is none; of lmtp(...) or of relay(...). */
+const struct policy	*policy_find(const char *);
+const struct policy	*policy_of_calls(bool);
 
 /* ---- secret.c: logins for next hops ---- */
 
@@ -140,6 +146,8 @@ void	 auth_free(struct auth *);
 struct host {
 	char	 name[WIRE_DOMAIN];	/* host, literal address without
 					   brackets, or a path */
+	char	 address[WIRE_DOMAIN];	/* connect to this instead, as [relay]
+					   says; "" to the name */
 	uint16_t port;
 	unsigned int preference;
 	bool	 foreign;	/* DNS named it for a recipient's domain */
@@ -159,6 +167,7 @@ typedef void	(*exchange_fn)(const struct hosts *, void *);
 struct exchange;
 
 void	 exchange_configure(struct child *);	/* before the jail */
+/* The bool: it is a recipient's domain, so that its hosts are foreign. */
 struct exchange	*exchange_find(const char *, const struct policy *, bool,
 		    exchange_fn, void *);
 void	 exchange_cancel(struct exchange *);
@@ -169,6 +178,8 @@ bool	 exchange_is_private(const struct netaddr *);
 
 /* What is to be done about TLS with one host, DANE considered. */
 struct security {
+	unsigned int	 holders;	/* besides the first: each calls
+					   security_free() */
 	enum tls_level	 level;		/* never UNSET; DANE has records */
 	struct dns_tlsa	*records;
 	size_t		 record_count;
@@ -180,6 +191,7 @@ struct security {
 typedef void	(*dane_fn)(struct security *, void *);	/* takes it */
 struct dane;
 
+/* The answer is that for its addresses; the bool: we shall log in. */
 struct dane	*dane_find(const struct host *, const struct policy *,
 		    const struct dns_answer *, bool, dane_fn, void *);
 void	 dane_cancel(struct dane *);
@@ -260,36 +272,93 @@ ssize_t	 transaction_read(const struct transaction *, uint64_t, char *,
 
 /* ---- hop.c: next hops and who waits for them ---- */
 
+/* Where a hop's text says its hosts are. */
+struct source {
+	struct host	 host;		/* as configured; or the domain */
+	bool		 exchange;	/* the hosts are its mail exchangers */
+	bool		 foreign;	/* it is a recipient's domain */
+	char		*key;		/* of its secret */
+};
+
 void	 hop_configure(struct child *);
 void	 hop_submit(const char *, const char *, struct transaction *);
-struct hop	*hop_find(const char *, const char *, const char *);
+/* By text, exchange and sender's class; with its fault if it is none. */
+struct hop	*hop_find(const char *, const char *, const char *,
+		    const char **);
 const char	*hop_text(const struct hop *);
 const struct policy	*hop_policy(const struct hop *);
-struct transaction	*hop_next(struct hop *);
+const struct source	*hop_source(const struct hop *, size_t);
+const struct secret	*hop_secret(const struct hop *, const struct source *);
+void	 hop_hold(struct hop *);	/* keep it until hop_release() */
+void	 hop_release(struct hop *);
+void	 hop_forget_seen(struct hop *);
+void	 hop_saw(struct hop *, const struct host *, struct endpoint *,
+	    const struct reply *);
+bool	 hop_all_idle(void);
+void	 hop_print(const char *, const char *, FILE *);	/* RELAY_STATE */
+void	 hop_drop(const struct link *);
+
+/*
+ * From conversation.c, which serves a hop from conversation_serve() until it
+ * calls one of the last two; none of these calls back.
+ */
+struct transaction	*hop_next(struct hop *);	/* NULL: none waits */
 void	 hop_take_back(struct hop *, struct transaction *);
 void	 hop_rests(struct hop *, struct conversation *);	/* none waits */
-void	 hop_left(struct hop *, struct conversation *);	/* it has ended */
-void	 hop_drop(const struct link *);
-bool	 hop_all_idle(void);
-void	 hop_end(void);
-void	 hop_print(const char *, const char *, FILE *);	/* RELAY_STATE */
+void	 hop_left(struct hop *, struct conversation *);	/* it takes no more */
+
+/* ---- scout.c: the addresses of a hop's hosts, one after the other ---- */
+
+/* What it has found next; all of it is borrowed. */
+struct sighting {
+	const struct host *host;	/* NULL: that was all */
+	const struct netaddr *address;	/* NULL: a path, or a fault */
+	const struct secret *secret;	/* NULL: no login */
+	struct security	*security;
+	const struct reply *fault;	/* why this host cannot be tried */
+};
+
+typedef void	(*scout_fn)(const struct sighting *, void *);
+struct scout;
+
+struct scout	*scout_new(struct hop *, scout_fn, void *);
+void	 scout_next(struct scout *);	/* one call, not from within this */
+int64_t	 scout_lifetime(const struct scout *);	/* of all it has found */
+void	 scout_free(struct scout *);
 
 /* ---- search.c: from a hop to a conversation that is ready ---- */
 
-/* The conversation, or NULL with what hindered at the last. */
-typedef void	(*search_fn)(struct conversation *, const struct reply *,
-		    const char *, void *);
+/* How a search ended; then it is over and its owner frees it. */
+struct found {
+	struct conversation *conversation;	/* to be served or ended */
+	const struct reply *fault;		/* if there is none */
+	const char	*host;			/* tried at the last */
+	int64_t		 closed_until;		/* all of them, wall clock */
+	int64_t		 lifetime;		/* of what was looked up */
+};
 
-struct search	*search_new(struct hop *, FILE *, search_fn, void *);
+typedef void	(*search_fn)(const struct found *, void *);
+
+/*
+ * With a script, what is said is written there, the connection is a new one,
+ * and no endpoint is too closed to be tried.
+ */
+struct search	*search_new(struct hop *, bool, FILE *, search_fn, void *);
+bool	 search_waits(const struct search *);	/* for an endpoint's room */
+void	 search_go_on(struct search *);		/* there may be room */
 void	 search_free(struct search *);
-/* From conversation.c: the connection that was being made. */
+/*
+ * From conversation.c, as the last thing it does in that call: it is ready
+ * for conversation_serve(), which may come from within; or it has freed
+ * itself because of this.
+ */
 void	 search_ready(struct search *, struct conversation *);
 void	 search_refused(struct search *, const struct reply *);
 
 /* ---- endpoint.c: an address of a host ---- */
 
 struct endpoint {
-	LIST_ENTRY(endpoint) entry;
+	RB_ENTRY(endpoint) entry;
 	char		*key;		/* what makes two the same */
 	char		 text[WIRE_NAME];	/* name[address]:port or path */
 	char		 name[WIRE_DOMAIN];	/* of the host, for SNI */
@@ -299,22 +368,42 @@ struct endpoint {
 	const struct policy *policy;
 	const struct secret *secret;	/* NULL: no login */
 	struct security	*security;
-	LIST_HEAD(, conversation) resting;
-	unsigned int	 connections;	/* all of them */
+	struct conversation **resting;	/* the last has rested least */
+	size_t		 resting_count;
+	unsigned int	 connections;	/* all that are open or being made */
+	unsigned int	 holders;	/* hops and searches that know it */
+	struct search	**waiting;	/* for room, the first comes first */
+	size_t		 waiting_count;
 	unsigned int	 failures;	/* in a row */
 	int64_t		 closed_until;	/* wall clock; 0 open */
 	struct reply	 fault;		/* why it is closed */
+	char		 tls[WIRE_NAME];	/* of the last connection */
 };
 
+void	 endpoint_configure(struct event_base *);
 struct endpoint	*endpoint_get(const struct host *, const struct netaddr *,
 		    const struct policy *, const struct secret *,
 		    struct security *);
+void	 endpoint_release(struct endpoint *);
+bool	 endpoint_is_closed(const struct endpoint *);
+bool	 endpoint_has_room(const struct endpoint *);
 struct conversation	*endpoint_take(struct endpoint *);	/* resting */
 void	 endpoint_rest(struct endpoint *, struct conversation *);
-void	 endpoint_left(struct endpoint *, struct conversation *);
+void	 endpoint_wait(struct endpoint *, struct search *);
+void	 endpoint_wait_no_more(struct endpoint *, struct search *);
 void	 endpoint_worked(struct endpoint *);
 void	 endpoint_failed(struct endpoint *, const struct reply *);
+void	 endpoint_print(const struct endpoint *, FILE *);
 void	 endpoint_end_all(void);
+bool	 endpoint_all_idle(void);
+
+/*
+ * From conversation.c: it was resting and takes no more, as it says QUIT; its
+ * connection is closed, of whatever it was doing.  The latter comes before
+ * hop_left() if both do, and before search_refused().
+ */
+void	 endpoint_withdraw(struct endpoint *, struct conversation *);
+void	 endpoint_left(struct endpoint *, struct conversation *);
 
 /* ---- stream.c: octets to and from a server, in clear or by TLS ---- */
 
@@ -340,12 +429,19 @@ void	 stream_free(struct stream *);
 
 /* ---- conversation.c: one connection, from its socket to its QUIT ---- */
 
+/*
+ * Takes the socket, connected; it counts at the endpoint already.  The bool:
+ * stay in clear, TLS has failed before.  Until search_ready() it belongs to
+ * the search, which may free it; then it serves hops, or rests.
+ */
 struct conversation	*conversation_new(struct endpoint *, int, bool,
 			    struct search *, FILE *);
 void	 conversation_serve(struct conversation *, struct hop *);
+/* Its transaction is of that link, which is gone. */
 void	 conversation_drop(struct conversation *, const struct link *);
 void	 conversation_end(struct conversation *);	/* resting: QUIT */
 void	 conversation_free(struct conversation *);	/* being made */
+const char	*conversation_protection(const struct conversation *);
 struct endpoint	*conversation_endpoint(const struct conversation *);
 
 /* ---- envelope.c: a transaction within a conversation ---- */
