@@ -94,7 +94,8 @@ struct policy {
 	enum mx		 mx;
 	bool		 lmtp;
 	enum tls_level	 tls;
-	bool		 tls_implicit;	/* from the first octet */
+	int		 implicit;	/* TLS from the first octet: 1 yes, 0
+					   no, -1 on port 465 only */
 	const char	**tls_names;	/* accepted besides the host's */
 	size_t		 tls_name_count;
 	const struct tls_trust *trust;	/* NULL: nobody is believed */
@@ -116,6 +117,7 @@ void	 policy_check(struct conf *);		/* -n */
 /* Of a [relay], NULL if there is none; of lmtp(...) or of relay(...). */
 const struct policy	*policy_find(const char *);
 const struct policy	*policy_of_calls(bool);
+bool	 policy_is_implicit(const struct policy *, uint16_t);
 
 /* ---- secret.c: logins for next hops ---- */
 
@@ -270,15 +272,28 @@ void	 transaction_done(struct transaction *, int64_t, const char *,
 ssize_t	 transaction_read(const struct transaction *, uint64_t, char *,
 	    size_t);
 
-/* ---- hop.c: next hops and who waits for them ---- */
+/* ---- source.c: what a hop's text means ---- */
 
-/* Where a hop's text says its hosts are. */
+/* Where hosts are to be had from. */
 struct source {
 	struct host	 host;		/* as configured; or the domain */
 	bool		 exchange;	/* the hosts are its mail exchangers */
 	bool		 foreign;	/* it is a recipient's domain */
-	char		*key;		/* of its secret */
+	const char	*key;		/* of its secret: a section, or host */
 };
+
+struct sources {
+	struct source	*list;
+	size_t		 count;
+	const struct policy *policy;
+};
+
+/* What is wrong with it, or NULL; the list is to be freed either way. */
+const char	*sources_read(const struct conf *, const char *, const char *,
+		    struct sources *);
+const char	*sources_check(const struct conf_section *);
+
+/* ---- hop.c: next hops and who waits for them ---- */
 
 void	 hop_configure(struct child *);
 void	 hop_submit(const char *, const char *, struct transaction *);
@@ -330,6 +345,7 @@ void	 scout_free(struct scout *);
 
 /* How a search ended; then it is over and its owner frees it. */
 struct found {
+	struct search	*search;
 	struct conversation *conversation;	/* to be served or ended */
 	const struct reply *fault;		/* if there is none */
 	const char	*host;			/* tried at the last */
@@ -340,8 +356,8 @@ struct found {
 typedef void	(*search_fn)(const struct found *, void *);
 
 /*
- * With a script, what is said is written there, the connection is a new one,
- * and no endpoint is too closed to be tried.
+ * The bool: closed endpoints are tried as well.  With a script, what is said
+ * is written there and the connection is a new one.
  */
 struct search	*search_new(struct hop *, bool, FILE *, search_fn, void *);
 bool	 search_waits(const struct search *);	/* for an endpoint's room */
