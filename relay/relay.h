@@ -33,6 +33,9 @@
 #include "tls.h"
 #include "wire.h"
 
+/* What the macros of <sys/tree.h> expect. */
+#define __unused	__attribute__((__unused__))
+
 struct conversation;
 struct endpoint;
 struct hop;
@@ -137,9 +140,34 @@ const struct secret	*secret_find(const char *, const char *);
 struct auth;
 
 void	 auth_open(void);			/* before the jail */
+
+/*
+ * A login by the best mechanism that the server offers (names parted by
+ * blanks) and the policy allows; the last name is the host's.  NULL if there
+ * is none, with why: "offers only GSSAPI to log in; ...", to stand behind
+ * "the server".  All is borrowed; why is valid until the next call.
+ */
 struct auth	*auth_new(const struct secret *, const struct policy *,
 		    const char *, const char *, const char **);
+
+/*
+ * Make the next line to send, without its end: first, without a challenge,
+ * the AUTH command; then the answer to what stood behind each 334 (NULL and
+ * "" are an empty challenge).  AUTH_LINE octets are enough.  What is written
+ * holds the password, as a line for no log.  Returns 0, or -1 if the
+ * challenge is broken or proves the server an impostor: send "*", and after
+ * its reply give up; auth_fault() says why.
+ */
+#define AUTH_LINE	8192
 int	 auth_step(struct auth *, const char *, char *, size_t);
+
+/*
+ * The server has said 235: with that text behind the code.  Returns 0, or -1
+ * if we must not believe it: by SCRAM it has to prove that it knows the
+ * password, too.  Hang up then; auth_fault() says why.
+ */
+int	 auth_finish(struct auth *, const char *);
+const char	*auth_fault(const struct auth *);
 const char	*auth_mechanism(const struct auth *);
 void	 auth_free(struct auth *);
 
@@ -221,7 +249,8 @@ void	 command_mail(struct evbuffer *, const struct transaction *,
 	    const struct offer *);
 void	 command_rcpt(struct evbuffer *, const struct recipient *,
 	    const struct offer *);
-const char	*command_address_fault(const char *, bool);
+const char	*command_address_fault(const char *, bool);	/* SMTPUTF8? */
+bool	 command_is_international(const char *);
 
 /* ---- transaction.c: what spoold wants done ---- */
 
@@ -375,6 +404,8 @@ void	 search_refused(struct search *, const struct reply *);
 
 struct endpoint {
 	RB_ENTRY(endpoint) entry;
+	TAILQ_ENTRY(endpoint) unused;	/* if is_unused */
+	bool		 is_unused;
 	char		*key;		/* what makes two the same */
 	char		 text[WIRE_NAME];	/* name[address]:port or path */
 	char		 name[WIRE_DOMAIN];	/* of the host, for SNI */
@@ -400,14 +431,17 @@ void	 endpoint_configure(struct event_base *);
 struct endpoint	*endpoint_get(const struct host *, const struct netaddr *,
 		    const struct policy *, const struct secret *,
 		    struct security *);
+void	 endpoint_hold(struct endpoint *);
 void	 endpoint_release(struct endpoint *);
 bool	 endpoint_is_closed(const struct endpoint *);
 bool	 endpoint_has_room(const struct endpoint *);
+void	 endpoint_joined(struct endpoint *);	/* a new connection */
 struct conversation	*endpoint_take(struct endpoint *);	/* resting */
 void	 endpoint_rest(struct endpoint *, struct conversation *);
 void	 endpoint_wait(struct endpoint *, struct search *);
 void	 endpoint_wait_no_more(struct endpoint *, struct search *);
-void	 endpoint_worked(struct endpoint *);
+void	 endpoint_worked(struct endpoint *, const char *);
+int64_t	 endpoint_pause(unsigned int);
 void	 endpoint_failed(struct endpoint *, const struct reply *);
 void	 endpoint_print(const struct endpoint *, FILE *);
 void	 endpoint_end_all(void);
@@ -440,6 +474,7 @@ struct evbuffer	*stream_in(struct stream *);
 struct evbuffer	*stream_out(struct stream *);
 void	 stream_wait(struct stream *, int64_t);	/* write, then at most this */
 void	 stream_secure(struct stream *, const struct tls_want *);
+bool	 stream_is_secured(const struct stream *);
 const char	*stream_protection(const struct stream *);	/* "none" */
 void	 stream_free(struct stream *);
 
@@ -460,7 +495,66 @@ void	 conversation_free(struct conversation *);	/* being made */
 const char	*conversation_protection(const struct conversation *);
 struct endpoint	*conversation_endpoint(const struct conversation *);
 
+/*
+ * For a probe, instead of serving: send a line, its CRLF included, and hear
+ * the reply, of that stage; or ours, if none came and the conversation has
+ * freed itself because of it.  The function may ask on or free it.
+ */
+typedef void	(*reply_fn)(const struct reply *, void *);
+
+void	 conversation_ask(struct conversation *, enum relay_stage,
+	    const char *, reply_fn, void *);
+const struct offer	*conversation_offer(const struct conversation *);
+
 /* ---- envelope.c: a transaction within a conversation ---- */
+
+struct envelope;
+
+/* What is to be done with the conversation. */
+enum envelope_next {
+	ENVELOPE_WAIT,		/* for the server */
+	ENVELOPE_OVER,		/* it takes the next transaction */
+	ENVELOPE_LEAVE,		/* it takes no more: QUIT */
+	ENVELOPE_LOST		/* it is of no use */
+};
+
+struct envelope	*envelope_new(struct stream *, struct endpoint *,
+		    const struct offer *);
+/* The transaction is taken. */
+enum envelope_next	 envelope_begin(struct envelope *, struct hop *,
+			    struct transaction *);
+enum envelope_next	 envelope_reply(struct envelope *,
+			    const struct reply *);
+enum envelope_next	 envelope_fill(struct envelope *);
+enum envelope_next	 envelope_timeout(struct envelope *);
+void	 envelope_lost(struct envelope *, const struct reply *);
+bool	 envelope_drop(struct envelope *, const struct link *);
+int64_t	 envelope_patience(const struct envelope *);
+const char	*envelope_awaits(const struct envelope *);	/* for people */
+enum relay_stage	 envelope_stage(const struct envelope *);
+void	 envelope_free(struct envelope *);
+
+/* ---- login.c: AUTH within a conversation ---- */
+
+struct login;
+
+/* NULL: the fault says why there can be none. */
+struct login	*login_new(const struct endpoint *, const struct offer *,
+		    bool, struct reply *);
+int	 login_begin(struct login *, struct evbuffer *, FILE *,
+	    struct reply *);
+/* 1 logged in, 0 more was sent, -1 with the fault. */
+int	 login_reply(struct login *, const struct reply *, struct evbuffer *,
+	    FILE *, struct reply *);
+void	 login_redact(const struct login *, struct reply *);
+void	 login_free(struct login *);
+
+/* ---- transcript.c: a dialogue for the operator ---- */
+
+#define TRANSCRIPT_MAX	49152	/* octets; what comes then is left out */
+
+void	 transcript(FILE *, const char *, const char *, ...)
+	    __attribute__((format(printf, 3, 4)));
 
 /* ---- explain.c: what spoold asks for the operator ---- */
 
