@@ -89,10 +89,12 @@ int	part_open(const struct conf *, enum process);
 int	 program_find(const char **);
 
 /*
- * Start process, instance; the descriptors become its start link and its
- * readiness count.  Returns its pid, or -1 with errno.
+ * Start process, instance, with an option before its number if that is not
+ * NULL; the descriptors become its start link and its readiness count.
+ * Returns its pid, or -1 with errno.
  */
-pid_t	 program_start(enum process, unsigned int, int, int, bool);
+pid_t	 program_start(enum process, unsigned int, const char *, int, int,
+	    bool);
 
 /*
  * Run NAME -n as that identity on a part of the configuration, and copy what

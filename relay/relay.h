@@ -250,6 +250,7 @@ void	 command_mail(struct evbuffer *, const struct transaction *,
 void	 command_rcpt(struct evbuffer *, const struct recipient *,
 	    const struct offer *);
 const char	*command_address_fault(const char *, bool);	/* SMTPUTF8? */
+bool	 command_parameter_fits(const char *);
 bool	 command_is_international(const char *);
 
 /* ---- transaction.c: what spoold wants done ---- */
@@ -457,6 +458,8 @@ void	 endpoint_left(struct endpoint *, struct conversation *);
 
 /* ---- stream.c: octets to and from a server, in clear or by TLS ---- */
 
+#define STREAM_LOW	65536	/* more may be added when less waits */
+
 struct stream;
 
 /* None is called from within a stream_...() function. */
@@ -526,8 +529,9 @@ enum envelope_next	 envelope_begin(struct envelope *, struct hop *,
 enum envelope_next	 envelope_reply(struct envelope *,
 			    const struct reply *);
 enum envelope_next	 envelope_fill(struct envelope *);
-enum envelope_next	 envelope_timeout(struct envelope *);
 void	 envelope_lost(struct envelope *, const struct reply *);
+/* If no other mail should be brought to this host now: why. */
+const struct reply	*envelope_host_fault(const struct envelope *);
 bool	 envelope_drop(struct envelope *, const struct link *);
 int64_t	 envelope_patience(const struct envelope *);
 const char	*envelope_awaits(const struct envelope *);	/* for people */
@@ -538,15 +542,15 @@ void	 envelope_free(struct envelope *);
 
 struct login;
 
-/* NULL: the fault says why there can be none. */
+/* Secured or not.  NULL: the fault says why it cannot be. */
 struct login	*login_new(const struct endpoint *, const struct offer *,
 		    bool, struct reply *);
 int	 login_begin(struct login *, struct evbuffer *, FILE *,
 	    struct reply *);
-/* 1 logged in, 0 more was sent, -1 with the fault. */
-int	 login_reply(struct login *, const struct reply *, struct evbuffer *,
-	    FILE *, struct reply *);
-void	 login_redact(const struct login *, struct reply *);
+/* With the reply's last line.  1 logged in, 0 go on, -1 with the fault. */
+int	 login_reply(struct login *, const struct reply *, const char *,
+	    struct evbuffer *, FILE *, struct reply *);
+void	 login_redact(const struct login *, char *);
 void	 login_free(struct login *);
 
 /* ---- transcript.c: a dialogue for the operator ---- */
@@ -560,6 +564,7 @@ void	 transcript(FILE *, const char *, const char *, ...)
 
 void	 explain(struct link *, uint32_t, const struct w_relay_explain_req *);
 void	 explain_forget(const struct link *);
+bool	 explain_all_idle(void);
 
 /* ---- probe.c: a try up to RCPT, written down ---- */
 
