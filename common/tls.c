@@ -122,12 +122,9 @@ after(struct tls *tls, int result)
 		    "during the TLS handshake");
 		break;
 	case SSL_ERROR_SYSCALL:
-		if (saved != 0)
-			tls_set_fault(tls, "%s%s", strerror(saved), tls->done ?
-			    "" : " during the TLS handshake");
-		else
-			tls_set_fault(tls, "the other end closed the "
-			    "connection");
+		tls_set_fault(tls, "%s%s", saved == 0 || saved == EPIPE ?
+		    "the other end closed the connection" : strerror(saved),
+		    tls->done ? "" : " during the TLS handshake");
 		break;
 	default:
 		explain_error(tls);

@@ -215,6 +215,7 @@ print_whose(const struct tls *tls, const X509_STORE_CTX *context, FILE *out)
 
 	fputs("the certificate of ", out);
 	if (X509_STORE_CTX_get_error_depth(context) > 0 &&
+	    X509_STORE_CTX_get_error(context) != X509_V_ERR_DANE_NO_MATCH &&
 	    certificate != NULL) {
 		fputs("the issuer ", out);
 		print_common(X509_get_subject_name(certificate), out);
