@@ -499,9 +499,9 @@ const char	*conversation_protection(const struct conversation *);
 struct endpoint	*conversation_endpoint(const struct conversation *);
 
 /*
- * For a probe, instead of serving: send a line, its CRLF included, and hear
- * the reply, of that stage; or ours, if none came and the conversation has
- * freed itself because of it.  The function may ask on or free it.
+ * For a probe, instead of serving: send a line without its CRLF and hear the
+ * reply; or ours, not replied, if none came and the conversation has freed
+ * itself because of this.  The function asks on or frees it.
  */
 typedef void	(*reply_fn)(const struct reply *, void *);
 

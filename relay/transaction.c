@@ -27,10 +27,7 @@ copy(const char *text)
 static char *
 copy_parameter(const char *text)
 {
-	if (command_address_fault(text, false) != NULL ||
-	    strchr(text, ' ') != NULL)
-		return copy("");
-	return copy(text);
+	return copy(command_parameter_fits(text) ? text : "");
 }
 
 struct transaction *
