@@ -68,7 +68,8 @@ configure(const char *text)
 	/* Policies point into it: the earlier ones stay, too. */
 	assert_true(test.conf_count < CONFS);
 	test.stores = 0;
-	test.child.conf = test.confs[test.conf_count++] = conf_parse("t.cf", text, strlen(text), stderr);
+	test.child.conf = conf_parse("t.cf", text, strlen(text), stderr);
+	test.confs[test.conf_count++] = test.child.conf;
 	assert_int_equal(test.child.conf->wrong, 0);
 	policy_configure(&test.child);
 }
