@@ -219,9 +219,9 @@ print_whose(const struct tls *tls, const X509_STORE_CTX *context, FILE *out)
 	    certificate != NULL) {
 		fputs("the issuer ", out);
 		print_common(X509_get_subject_name(certificate), out);
-	} else if (want->host != NULL)
+	} else if (want->host != NULL && *want->host != '\0')
 		fputs(want->host, out);
-	else if (want->name_count > 0)
+	else if (want->name_count > 0 && *want->names[0] != '\0')
 		fputs(want->names[0], out);
 	else
 		fputs("the other end", out);

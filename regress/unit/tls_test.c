@@ -45,7 +45,7 @@ struct identity {
 
 static struct identity	 ca, other_ca, mx, mailout, expired, early, alone;
 static struct identity	 address, nameless, hostile, weak, client_only;
-static struct identity	 expired_ca, of_expired_ca;
+static struct identity	 expired_ca, of_expired_ca, rsa;
 static char	 directory[] = "/tmp/tls_test.XXXXXX";
 static struct tls_trust	*trust;
 
@@ -150,6 +150,8 @@ setup(void **unused)
 	make(&of_expired_ca, "x", "DNS:mx.example.org", &expired_ca, -1, 90);
 	certify(&weak, EVP_RSA_gen(1024), "mx.example.org",
 	    "DNS:mx.example.org", NULL, -1, 90);
+	certify(&rsa, EVP_RSA_gen(2048), "x", "DNS:mx.example.org", &ca, -1,
+	    90);
 	assert_non_null(mkdtemp(directory));
 	write_file("ca.pem", "# ours\n", ca.certificate);
 	trust = tls_trust_new(path_of("ca.pem"), &why);
@@ -161,7 +163,7 @@ teardown(void **unused)
 {
 	struct identity *all[] = { &ca, &other_ca, &mx, &mailout, &expired,
 	    &early, &alone, &address, &nameless, &hostile, &weak,
-	    &client_only, &expired_ca, &of_expired_ca };
+	    &client_only, &expired_ca, &of_expired_ca, &rsa };
 	size_t i;
 
 	(void)unused;
@@ -409,6 +411,18 @@ check(const struct identity *identity, const struct tls_want *want,
 	check_version(identity, want, TLS1_3_VERSION, fault);
 }
 
+static void
+check_words(const struct identity *identity, const struct tls_want *want,
+    const char *words)
+{
+	SSL_CTX *context = server_context(identity, TLS1_3_VERSION);
+	const char *about;
+
+	assert_null(result_of(context, want, &about));
+	assert_string_equal(about, words);
+	SSL_CTX_free(context);
+}
+
 /* ---- names ---- */
 
 static void
@@ -422,12 +436,14 @@ test_names(void **unused)
 	static const char *const ip4[] = { "192.0.2.1" };
 	static const char *const ip6[] = { "2001:DB8:0::1" };
 	static const char *const ip4_wrong[] = { "192.0.2.2" };
+	static const char *const empty[] = { "", "." };
 	static const char *const mixed[] = { "192.0.2.9", "mx.example.org" };
 	struct tls_want want;
 
 	(void)unused;
 	want = named(mx_names, 1);
 	check(&mx, &want, NULL);
+	check_words(&mx, &want, "TLSv1.3 TLS_AES_256_GCM_SHA384 verified");
 	check(&nameless, &want, NULL);
 	want = named(wild, 1);
 	check(&mx, &want, NULL);
@@ -456,6 +472,9 @@ test_names(void **unused)
 	want.name_count = 0;
 	check(&mx, &want, "there is no name that the certificate could be "
 	    "for");
+	want = named(empty, 2);
+	check(&mx, &want, "the certificate of the other end is for "
+	    "mx.example.org, *.wild.example, not for  or .");
 }
 
 static void
@@ -539,17 +558,32 @@ test_anybody(void **unused)
 	check(&alone, &want, NULL);
 	check(&expired, &want, NULL);
 	check(&weak, &want, NULL);
+	check_words(&mx, &want, "TLSv1.3 TLS_AES_256_GCM_SHA384 unverified");
 }
 
+/* Keys too short to prove anything are still better than none. */
 static void
-check_words(const struct identity *identity, const struct tls_want *want,
-    const char *words)
+test_weak(void **unused)
 {
-	SSL_CTX *context = server_context(identity, TLS1_3_VERSION);
-	const char *about;
+	struct tls_want want = named(mx_names, 1);
+	SSL_CTX *context = server_context(&rsa, TLS1_2_VERSION);
+	EVP_PKEY_CTX *maker = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
+	EVP_PKEY *key = NULL;
+	const char *fault;
 
-	assert_null(result_of(context, want, &about));
-	assert_string_equal(about, words);
+	(void)unused;
+	assert_int_equal(EVP_PKEY_keygen_init(maker), 1);
+	assert_int_equal(EVP_PKEY_CTX_set_dh_nid(maker, NID_modp_1536), 1);
+	assert_int_equal(EVP_PKEY_keygen(maker, &key), 1);
+	EVP_PKEY_CTX_free(maker);
+	assert_int_equal(SSL_CTX_set0_tmp_dh_pkey(context, key), 1);
+	SSL_CTX_set_cipher_list(context, "DHE-RSA-AES128-GCM-SHA256");
+	fault = result_of(context, &want, NULL);
+	assert_non_null(fault);
+	assert_string_equal(fault, "the other end's keys are too weak (dh key "
+	    "too small)");
+	want.proof = TLS_ANYBODY;
+	assert_null(result_of(context, &want, NULL));
 	SSL_CTX_free(context);
 }
 
@@ -942,6 +976,28 @@ test_sessions(void **unused)
 	check_sessions(TLS1_3_VERSION, "a peer of 1.3");
 }
 
+/* RFC 8446 C.4: a ticket serves once, even if no other came. */
+static void
+test_once(void **unused)
+{
+	SSL_CTX *context = server_context(&mx, TLS1_3_VERSION);
+	struct tls_want want = named(mx_names, 1);
+	struct connection connection;
+
+	(void)unused;
+	want.peer = "a peer with one ticket";
+	SSL_CTX_set_num_tickets(context, 1);
+	check_resumed(context, &want, false);
+	begin(&connection, context, &want);
+	assert_int_equal(shake(&connection), TLS_DONE);
+	assert_string_equal(tls_describe(connection.tls),
+	    "TLSv1.3 TLS_AES_256_GCM_SHA384 verified resumed");
+	end(&connection);
+	check_resumed(context, &want, false);
+	check_resumed(context, &want, true);
+	SSL_CTX_free(context);
+}
+
 /* What failed its proof is not resumed, nor is what broke with a session. */
 static void
 test_no_session(void **unused)
@@ -1076,6 +1132,7 @@ main(void)
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_trust),
 		cmocka_unit_test(test_anybody),
+		cmocka_unit_test(test_weak),
 		cmocka_unit_test(test_dane),
 		cmocka_unit_test(test_usable),
 		cmocka_unit_test(test_version),
@@ -1085,6 +1142,7 @@ main(void)
 		cmocka_unit_test(test_octets),
 		cmocka_unit_test(test_sni),
 		cmocka_unit_test(test_sessions),
+		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_no_session),
 		cmocka_unit_test(test_many_sessions),
 		cmocka_unit_test(test_jail)
