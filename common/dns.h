@@ -26,7 +26,7 @@ enum dns_result {
 	DNS_FAILED		/* could not be found out now */
 };
 
-/* A mail exchanger; name is "" for the root (RFC 7505). */
+/* A mail exchanger; name is "" for the root (RFC 7505), else in lower case. */
 struct dns_exchange {
 	uint16_t preference;
 	char	 name[DNS_NAME];
@@ -41,13 +41,17 @@ struct dns_tlsa {
 	const uint8_t *octets;
 };
 
-/* What was asked for is there, the rest is NULL; valid within the call. */
+/*
+ * What was asked for is there, the rest is NULL; valid within the call.
+ * Names that cannot be a host's are left out: DNS_OK may come with no record.
+ */
 struct dns_answer {
 	enum dns_result result;
 	const char	*reason;	/* DNS_FAILED: a static string */
 	bool		 secure;	/* validated by a resolver we trust,
 					   CNAMEs included */
-	int64_t		 lifetime;	/* microseconds it may be kept */
+	int64_t		 lifetime;	/* microseconds it may be kept, an
+					   hour at the most; 0 if it failed */
 	const char	*name;		/* where CNAMEs led; for A and AAAA */
 	size_t		 count;
 	const struct netaddr *addresses;
@@ -56,7 +60,8 @@ struct dns_answer {
 };
 
 /*
- * Never called from within the question.
+ * Never called from within the question.  Whoever asks what is being asked
+ * already, or was answered a while ago, causes no other question.
  */
 typedef void	(*dns_fn)(const struct dns_answer *, void *);
 
@@ -69,8 +74,8 @@ struct dns_settings {
 };
 
 /*
- * Read the resolver's configuration and /etc/hosts.  Dies if the library
- * draws the ids of its queries without chance.
+ * Read the resolver's configuration and /etc/hosts.  Dies if the servers
+ * given are none.
  */
 void	dns_open(struct event_base *, const struct dns_settings *);
 
