@@ -65,6 +65,13 @@ struct dns_answer {
  */
 typedef void	(*dns_fn)(const struct dns_answer *, void *);
 
+/*
+ * Make a name what it is in this suite: lower case, no dot at the end.  -1 if
+ * it is no name: too long, an empty label, blanks, octets that are not
+ * printable ASCII.
+ */
+int	dns_name(const char *, char [DNS_NAME]);
+
 struct dns_settings {
 	const char	*servers;	/* "address[:port],..."; NULL: those
 					   of /etc/resolv.conf */

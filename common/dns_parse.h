@@ -33,13 +33,6 @@ struct dns_found {
 };
 
 /*
- * Make a name what it is in this suite: lower case, no dot at the end.  -1 if
- * it is no name: too long, an empty label, blanks, octets that are not
- * printable ASCII.
- */
-int	dns_name(const char *, char [DNS_NAME]);
-
-/*
  * What a message says about a question; never NULL.  A message that is
  * malformed, or answers something else, is DNS_FAILED.
  */

@@ -131,7 +131,9 @@ struct secret {
 	char	*password;
 };
 
+void	 secrets_take(struct child *, const char *, size_t);
 int	 secrets_read(const char *, size_t, FILE *);
+const char	*secrets_fault(void);	/* NULL: they are all known */
 const char	*secret_class(const char *);
 const struct secret	*secret_find(const char *, const char *);
 
@@ -178,6 +180,7 @@ struct host {
 					   brackets, or a path */
 	char	 address[WIRE_DOMAIN];	/* connect to this instead, as [relay]
 					   says; "" to the name */
+	char	 domain[WIRE_DOMAIN];	/* whose mail exchanger it is, or "" */
 	uint16_t port;
 	unsigned int preference;
 	bool	 foreign;	/* DNS named it for a recipient's domain */
@@ -193,6 +196,7 @@ struct hosts {
 	struct reply	 fault;
 };
 
+/* The hosts are valid within the call; with it the exchange is over. */
 typedef void	(*exchange_fn)(const struct hosts *, void *);
 struct exchange;
 
@@ -213,7 +217,8 @@ struct security {
 	enum tls_level	 level;		/* never UNSET; DANE has records */
 	struct dns_tlsa	*records;
 	size_t		 record_count;
-	const char	*names[4];	/* RFC 7672 3.2.2 and tls-names ... */
+	char		**names;	/* any of which a certificate may bear;
+					   of DANE the first is also for SNI */
 	size_t		 name_count;
 	struct reply	 fault;		/* code 0, or why not to connect */
 };
