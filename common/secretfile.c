@@ -136,10 +136,11 @@ is_again(struct reader *reader, const struct secretfile_entry *entry)
 
 /* One line.  Returns NULL or what is wrong. */
 static const char *
-read_line(struct reader *reader, const char *line, size_t length, int *column)
+read_line(struct reader *reader, const char *line, size_t length, int number,
+    int *column)
 {
 	struct words words = { .count = 0 };
-	struct secretfile_entry entry;
+	struct secretfile_entry entry = { .line = number };
 	const char *why;
 
 	if ((why = split(line, length, &words, column)) == NULL &&
@@ -174,7 +175,7 @@ secretfile_read(const char *name, const char *text, size_t length,
 			next = end;
 		if (size > 0 && text[size - 1] == '\r')
 			size--;
-		why = read_line(&reader, text, size, &column);
+		why = read_line(&reader, text, size, line, &column);
 		if (why == NULL)
 			continue;
 		wrong++;

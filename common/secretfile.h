@@ -18,6 +18,7 @@ struct secretfile_entry {
 	const char	*sender;	/* "" any, user@domain or @domain */
 	const char	*login;
 	const char	*password;
+	int		 line;
 };
 
 typedef void	(*secretfile_fn)(const struct secretfile_entry *, void *);

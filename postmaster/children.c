@@ -124,6 +124,26 @@ tell_config(struct child_process *child)
 }
 
 static void
+tell_secrets(struct child_process *child)
+{
+	struct w_start_secrets_ntf ntf;
+	int fd;
+
+	if (state.settings->secrets == -1)
+		return;
+	if ((fd = fcntl(state.settings->secrets, F_DUPFD_CLOEXEC, 0)) == -1) {
+		log_errno(LOG_ERR, "start", "handing over the secrets");
+		/* Without them it would send what it must not. */
+		kill(child->pid, SIGKILL);
+		return;
+	}
+	memset(&ntf, 0, sizeof(ntf));
+	ntf.generation = state.generation;
+	ntf.refused = state.settings->secrets_refused;
+	start_tell(child->start, IMSG_START_SECRETS_NTF, &ntf, fd);
+}
+
+static void
 tell_log(void *arg, const struct w_start_log_ntf *ntf, int fd)
 {
 	struct child_process *child = arg;
@@ -259,6 +279,8 @@ start_child(struct child_process *child)
 		return;
 	}
 	tell_config(child);
+	if (child->process == PROC_RELAY)
+		tell_secrets(child);
 	logs_hand_over(child->process, tell_log, child);
 	TAILQ_FOREACH(listener, listen_all(), entry)
 		if (accepts(child, listener))

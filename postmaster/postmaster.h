@@ -52,6 +52,8 @@ struct settings {
 	unsigned int	 smtpd_workers;
 	unsigned int	 relay_workers;
 	bool		 unusable;	/* no file, or an account is missing */
+	int		 secrets;	/* a sealed memfd; -1: there are none */
+	bool		 secrets_refused;	/* nobody knows which there are */
 };
 
 /*
@@ -80,6 +82,13 @@ int	part_print(const struct conf *, enum process, FILE *);
  * The part in a sealed memfd; -1 with errno.
  */
 int	part_open(const struct conf *, enum process);
+
+/* secrets.c: the logins for next hops */
+
+/*
+ * Read the file of secrets into the settings, and complain.
+ */
+void	secrets_open(struct settings *, const struct options *);
 
 /* program.c: the programs of the processes, and how they are executed */
 

@@ -248,7 +248,7 @@ begin(struct auth *auth)
 	if (auth->mechanism->first &&
 	    (response = respond(auth, "")) == NULL)
 		return NULL;
-	if (response != NULL && strlen(name) + strlen(response) + 9 > LINE) {
+	if (response != NULL && strlen(name) + strlen(response) + 8 > LINE) {
 		auth->held = response;
 		auth->state = HELD;
 		response = NULL;

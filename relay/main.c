@@ -126,6 +126,7 @@ static const struct child_ops network_ops = {
 	.jail = JAIL_RELAY,
 	.peers = peers,
 	.check = policy_check,
+	.secrets = secrets_take,
 	.before_jail = before_jail,
 	.finish = on_finish,
 };
@@ -134,6 +135,7 @@ static const struct child_ops local_ops = {
 	.self = PROC_RELAY,
 	.jail = JAIL_RELAY_LOCAL,
 	.peers = peers,
+	.secrets = secrets_take,
 	.before_jail = before_jail,
 	.finish = on_finish,
 };

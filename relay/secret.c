@@ -16,6 +16,7 @@ static struct {
 	size_t		 size;
 	const char	**senders;	/* of list, sorted; "" is not there */
 	size_t		 sender_count;
+	bool		 refused;
 } secrets;
 
 /* ---- order ---- */
@@ -104,6 +105,27 @@ secrets_read(const char *text, size_t length, FILE *complaints)
 		    compare);
 	list_senders();
 	return wrong;
+}
+
+/*
+ * Take what postmaster hands over.  It has complained of wrong lines; NULL
+ * is a file that cannot be used.
+ */
+void
+secrets_take(struct child *child, const char *text, size_t length)
+{
+	(void)child;
+	if (text == NULL)
+		secrets.refused = true;
+	else
+		(void)secrets_read(text, length, NULL);
+}
+
+const char *
+secrets_fault(void)
+{
+	return secrets.refused ? "the file of secrets cannot be used, and "
+	    "there may be a login for it" : NULL;
 }
 
 /* ---- finding ---- */

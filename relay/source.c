@@ -198,6 +198,19 @@ sources_check(const struct conf_section *section)
 
 /* ---- both ---- */
 
+/*
+ * Could there be a login?  There is none for strangers' hosts that no [relay]
+ * names, nor for sockets on this machine.
+ */
+static bool
+may_want_login(const struct sources *sources)
+{
+	const struct source *first = &sources->list[0];
+
+	return !sources->policy->auth_none && first->host.name[0] != '/' &&
+	    (sources->policy->section != NULL || !first->foreign);
+}
+
 /* Which secret belongs to each: its section's, or its own. */
 static void
 set_keys(struct sources *sources)
@@ -234,5 +247,7 @@ sources_read(const struct conf *conf, const char *text, const char *exchange,
 	    (sources->list[0].host.name[0] == '/'))
 		why = "this relay has Unix sockets only";
 	set_keys(sources);
+	if (why == NULL && may_want_login(sources))
+		why = secrets_fault();
 	return why;
 }
