@@ -205,6 +205,17 @@ read_in(struct stream *s)
 
 /* ---- events ---- */
 
+/* The last that is told. */
+static void
+tell_lost(struct stream *s)
+{
+	event_del(s->readable);
+	event_del(s->writable);
+	event_del(s->step);
+	event_del(s->limit);
+	s->ops->lost(s->lost, s->by_tls, s->arg);
+}
+
 /* The next step of the handshake. */
 static void
 shake(struct stream *s)
@@ -224,8 +235,7 @@ shake(struct stream *s)
 		return;
 	}
 	lose_by_step(s, step);
-	arm(s);
-	s->ops->lost(s->lost, true, s->arg);
+	tell_lost(s);
 }
 
 /* Read and write what can be, then tell the one thing that is news. */
@@ -252,7 +262,7 @@ on_event(int fd, short events, void *arg)
 		go_on(s);
 		s->ops->input(s->arg);
 	} else if (s->lost != NULL)
-		s->ops->lost(s->lost, s->by_tls, s->arg);
+		tell_lost(s);
 	else if (s->wrote && evbuffer_get_length(s->out) < STREAM_LOW) {
 		s->wrote = false;
 		s->ops->output(s->arg);
