@@ -122,6 +122,7 @@ after(struct tls *tls, int result)
 		    "during the TLS handshake");
 		break;
 	case SSL_ERROR_SYSCALL:
+		tls->mute = true;
 		tls_set_fault(tls, "%s%s", saved == 0 || saved == EPIPE ?
 		    "the other end closed the connection" : strerror(saved),
 		    tls->done ? "" : " during the TLS handshake");
@@ -293,15 +294,20 @@ tls_read(struct tls *tls, void *octets, size_t size, size_t *done)
 enum tls_step
 tls_write(struct tls *tls, const void *octets, size_t size, size_t *done)
 {
+	enum tls_step step;
 	int result;
 
 	*done = 0;
-	if (tls->broken || !tls->done)
+	if (tls->broken || tls->mute || !tls->done)
 		return TLS_FAILED;
 	ERR_clear_error();
 	errno = 0;
 	result = SSL_write_ex(tls->ssl, octets, size, done);
-	return result == 1 ? TLS_DONE : after(tls, result);
+	step = result == 1 ? TLS_DONE : after(tls, result);
+	/* What the socket does not take says nothing of what it has. */
+	if (step == TLS_FAILED && tls->mute)
+		tls->broken = false;
+	return step;
 }
 
 const char *
@@ -322,7 +328,7 @@ tls_free(struct tls *tls)
 	if (tls == NULL)
 		return;
 	ERR_clear_error();
-	if (tls->done && !tls->broken)
+	if (tls->done && !tls->broken && !tls->mute)
 		(void)SSL_shutdown(tls->ssl);
 	ERR_clear_error();
 	SSL_free(tls->ssl);

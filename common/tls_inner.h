@@ -27,6 +27,8 @@ struct tls {
 	bool		 named;		/* the certificate bears a name */
 	bool		 done;		/* the handshake */
 	bool		 broken;	/* nothing more can be said */
+	bool		 mute;		/* by us, but the other end's last
+					   words may still be there */
 	char		 fault[320];
 	char		 description[128];
 };

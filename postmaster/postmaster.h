@@ -53,7 +53,7 @@ struct settings {
 	unsigned int	 relay_workers;
 	bool		 unusable;	/* no file, or an account is missing */
 	int		 secrets;	/* a sealed memfd; -1: there are none */
-	bool		 secrets_refused;	/* nobody knows which there are */
+	bool		 secrets_refused;	/* there may be any */
 };
 
 /*

@@ -852,6 +852,24 @@ test_octets(void **unused)
 	assert_int_equal(tls_read(connection.tls, got, 10, &done),
 	    TLS_CLOSED);
 	end(&connection);
+	/* Last words, which are heard though nobody listens to us. */
+	begin(&connection, context, &want);
+	assert_int_equal(shake(&connection), TLS_DONE);
+	server_turn(&connection.server);
+	assert_int_equal(SSL_write(connection.server.ssl, "421", 3), 3);
+	server_send(&connection.server);
+	server_close(&connection.server);
+	assert_int_equal(tls_write(connection.tls, "QUIT", 4, &done),
+	    TLS_FAILED);
+	assert_string_equal(tls_fault(connection.tls), "the other end closed "
+	    "the connection");
+	assert_int_equal(tls_read(connection.tls, got, 10, &done), TLS_DONE);
+	assert_int_equal(done, 3);
+	assert_int_equal(tls_read(connection.tls, got, 10, &done),
+	    TLS_FAILED);
+	assert_int_equal(tls_write(connection.tls, "QUIT", 4, &done),
+	    TLS_FAILED);
+	end(&connection);
 	/* An end without order. */
 	begin(&connection, context, &want);
 	assert_int_equal(shake(&connection), TLS_DONE);
