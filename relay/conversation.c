@@ -1,26 +1,17 @@
 /*
- * One connection to an endpoint: the greeting, TLS, the login, then
- * transactions one after the other, for one hop at a time, until it ends.
+ * One connection to an endpoint: its opening, then transactions one after the
+ * other, for one hop at a time, until it ends.
  *
- *	new -> SECURING			conversation_new (TLS at once)
- *	new -> GREETING			conversation_new
- *	SECURING -> GREETING, HELLO	on_secured
- *	GREETING -> HELLO		say_hello
- *	HELLO -> HELLO_PLAIN		on_hello (EHLO is unknown there)
- *	HELLO -> STARTTLS		after_hello
- *	STARTTLS -> SECURING		on_starttls
- *	HELLO, HELLO_PLAIN, STARTTLS -> LOGIN	log_in
- *	HELLO, HELLO_PLAIN, STARTTLS, LOGIN -> READY	ready
+ *	new -> OPENING			conversation_new
+ *	OPENING -> READY		ready
  *	READY -> ENVELOPE -> READY	next_transaction
  *	READY -> ASKING -> READY	conversation_ask, on_asked
  *	READY, ENVELOPE -> QUIT		leave
- *	any -> freed			over, refused
+ *	any -> freed			over
  *
- * Nothing may wait in the input whenever a command is sent: it could not be
- * the answer.  When a function has returned -1 the conversation may be gone
- * or busy with something else: it is not touched again.
+ * When a function has returned -1 the conversation may be gone or busy with
+ * something else: it is not touched again.
  */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,11 +21,10 @@
 
 #define LINE_MAX_OCTETS	4096	/* of a reply, without its end */
 #define REUSE_TIME	(5 * MINUTE)
+#define ASKING_TIME	(5 * MINUTE)	/* RFC 5321 4.5.3.2 */
+#define QUIT_TIME	(10 * SECOND)
 
-enum state {
-	GREETING, HELLO, HELLO_PLAIN, STARTTLS, SECURING, LOGIN, READY,
-	ENVELOPE, ASKING, QUIT, STATES
-};
+enum state { OPENING, READY, ENVELOPE, ASKING, QUIT };
 
 struct conversation {
 	struct endpoint	*endpoint;	/* held */
@@ -43,71 +33,81 @@ struct conversation {
 	struct hop	*hop;		/* being served, else NULL */
 	FILE		*script;	/* a probe's, else NULL */
 	enum state	 state;
-	bool		 clear;		/* TLS has failed before */
 	int64_t		 opened;
 	unsigned int	 messages;	/* transactions begun */
 	struct reply	 reply;		/* being gathered */
 	struct offer	 offer;
-	struct tls_want	 want;
-	struct login	*login;		/* while LOGIN */
-	struct envelope	*envelope;
+	struct opening	*opening;	/* while OPENING */
+	struct envelope	*envelope;	/* from then on */
 	enum relay_stage asked;		/* while ASKING */
 	reply_fn	 fn;
 	void		*arg;
 };
 
-/* RFC 5321 4.5.3.2 wants at least these; the rest is ours. */
-static const struct {
-	const char	*awaited;
-	int		 seconds;
-	enum relay_stage stage;
-} states[STATES] = {
-	[GREETING]	= { "the greeting", 300, STAGE_GREETING },
-	[HELLO]		= { "the answer to EHLO", 300, STAGE_GREETING },
-	[HELLO_PLAIN]	= { "the answer to HELO", 300, STAGE_GREETING },
-	[STARTTLS]	= { "the answer to STARTTLS", 120, STAGE_TLS },
-	[SECURING]	= { "the TLS handshake", 120, STAGE_TLS },
-	[LOGIN]		= { "the answer to AUTH", 120, STAGE_LOGIN },
-	[READY]		= { "nothing", 0, STAGE_MAIL },
-	[ENVELOPE]	= { NULL, 0, STAGE_MAIL },
-	[ASKING]	= { "the answer to a command", 300, STAGE_NONE },
-	[QUIT]		= { "the answer to QUIT", 10, STAGE_NONE }
-};
-
-static enum tls_level
-tls_level(const struct conversation *c)
-{
-	return c->endpoint->security->level;
-}
-
 static enum relay_stage
 stage(const struct conversation *c)
 {
-	if (c->state == ENVELOPE)
+	switch (c->state) {
+	case OPENING:
+		return opening_stage(c->opening);
+	case ENVELOPE:
 		return envelope_stage(c->envelope);
-	return c->state == ASKING ? c->asked : states[c->state].stage;
+	case ASKING:
+		return c->asked;
+	default:
+		return STAGE_NONE;
+	}
+}
+
+/* What is waited for, for people. */
+static const char *
+awaited(const struct conversation *c)
+{
+	switch (c->state) {
+	case OPENING:
+		return opening_awaits(c->opening);
+	case ENVELOPE:
+		return envelope_awaits(c->envelope);
+	case ASKING:
+		return "the answer to a command";
+	case QUIT:
+		return "the answer to QUIT";
+	default:
+		return "nothing";
+	}
 }
 
 static void
 set_state(struct conversation *c, enum state state)
 {
-	if (states[state].awaited != NULL)
-		log_note(LOG_DEBUG, "conversation", "%s: waits for %s",
-		    c->endpoint->text, states[state].awaited);
 	c->state = state;
 	reply_start(&c->reply);
+	if (state != OPENING && state != ENVELOPE)
+		log_note(LOG_DEBUG, "conversation", "%s: waits for %s",
+		    c->endpoint->text, awaited(c));
 }
 
 /* Wait for what the state needs, as long as it may take. */
 static int
 wait_for(struct conversation *c)
 {
-	if (c->state == ENVELOPE)
-		stream_wait(c->stream, envelope_patience(c->envelope));
-	else if (c->state == READY)
-		stream_wait(c->stream, c->endpoint->policy->idle_time);
-	else
-		stream_wait(c->stream, states[c->state].seconds * SECOND);
+	int64_t patience;
+
+	switch (c->state) {
+	case OPENING:
+		patience = opening_patience(c->opening);
+		break;
+	case ENVELOPE:
+		patience = envelope_patience(c->envelope);
+		break;
+	case READY:
+		patience = c->endpoint->policy->idle_time;
+		break;
+	default:
+		patience = c->state == ASKING ? ASKING_TIME : QUIT_TIME;
+		break;
+	}
+	stream_wait(c->stream, patience);
 	return 0;
 }
 
@@ -121,7 +121,7 @@ over(struct conversation *c)
 	const struct reply *fault = envelope_host_fault(c->envelope);
 
 	stream_free(c->stream);
-	login_free(c->login);
+	opening_free(c->opening);
 	endpoint_left(endpoint, c);
 	if (fault != NULL) {
 		log_begin(LOG_INFO, "unreachable");
@@ -188,8 +188,7 @@ lost_because(struct conversation *c, const char *status, const char *why)
 
 	reply_fault(&fault, stage(c), 451, status,
 	    "%s: %s while we waited for %s", c->endpoint->text, why,
-	    c->state == ENVELOPE ? envelope_awaits(c->envelope) :
-	    states[c->state].awaited);
+	    awaited(c));
 	return lost(c, &fault);
 }
 
@@ -207,18 +206,9 @@ out_of_step(struct conversation *c)
 }
 
 /* Send a command and wait for its answer in the state. */
-__attribute__((format(printf, 3, 4)))
 static int
-say(struct conversation *c, enum state state, const char *format, ...)
+say(struct conversation *c, enum state state, const char *command)
 {
-	char command[WIRE_TEXT];
-	va_list ap;
-
-	if (!is_in_step(c))
-		return out_of_step(c);
-	va_start(ap, format);
-	vsnprintf(command, sizeof(command), format, ap);
-	va_end(ap);
 	transcript(c->script, ">>>", "%s", command);
 	evbuffer_add_printf(stream_out(c->stream), "%s\r\n", command);
 	set_state(c, state);
@@ -295,178 +285,36 @@ on_envelope(struct conversation *c)
 	return result == 1 ? next_transaction(c) : result;
 }
 
-/* ---- becoming ready ---- */
-
-/* What is no permanent matter for the mail, whatever the server says. */
-static int
-lost_softly(struct conversation *c)
-{
-	struct reply soft = c->reply;
-
-	if (soft.code >= 500 || soft.code < 400) {
-		soft.code = 451;
-		strlcpy(soft.status, "4.3.0", sizeof(soft.status));
-	}
-	return lost(c, &soft);
-}
+/* ---- the opening ---- */
 
 static int
 ready(struct conversation *c)
 {
 	struct search *search = c->search;
 
-	if (!is_in_step(c))
-		return out_of_step(c);
 	c->envelope = envelope_new(c->stream, c->endpoint, &c->offer);
 	c->search = NULL;
 	set_state(c, READY);
+	opening_free(c->opening);
+	c->opening = NULL;
 	wait_for(c);
 	search_ready(search, c);
 	return -1;
 }
 
-/* If we have a login, there is no mail without it. */
+/* Do what the opening says. */
 static int
-log_in(struct conversation *c)
+open_further(struct conversation *c, enum opening_next next)
 {
-	struct reply fault;
-
-	if (c->endpoint->secret == NULL)
-		return ready(c);
-	if (!is_in_step(c))
-		return out_of_step(c);
-	set_state(c, LOGIN);
-	c->login = login_new(c->endpoint, &c->offer,
-	    stream_is_secured(c->stream), &fault);
-	if (c->login == NULL || login_begin(c->login, stream_out(c->stream),
-	    c->script, &fault) == -1)
-		return lost(c, &fault);
-	return wait_for(c);
-}
-
-static int
-on_login(struct conversation *c, const char *line)
-{
-	struct reply reply = c->reply, fault;
-	int result;
-
-	if (!is_in_step(c))
-		return out_of_step(c);
 	reply_start(&c->reply);
-	result = login_reply(c->login, &reply, line, stream_out(c->stream),
-	    c->script, &fault);
-	if (result == -1)
-		return lost(c, &fault);
-	if (result == 0)
+	switch (next) {
+	case OPENING_WAIT:
 		return wait_for(c);
-	login_free(c->login);
-	c->login = NULL;
-	return ready(c);
-}
-
-/* Begin the handshake: who must the other end be? */
-static int
-secure(struct conversation *c)
-{
-	const struct security *security = c->endpoint->security;
-
-	c->want.proof = TLS_ANYBODY;
-	if (security->level == TLS_VERIFIED)
-		c->want.proof = TLS_NAMED;
-	else if (security->level == TLS_DANE)
-		c->want.proof = TLS_DANE_RECORDS;
-	c->want.trust = c->endpoint->policy->trust;
-	c->want.host = c->endpoint->path == NULL ? c->endpoint->name : NULL;
-	c->want.names = (const char *const *)security->names;
-	c->want.name_count = security->name_count;
-	c->want.records = security->records;
-	c->want.record_count = security->record_count;
-	c->want.peer = c->endpoint->key;
-	set_state(c, SECURING);
-	stream_secure(c->stream, &c->want);
-	return wait_for(c);
-}
-
-/* What stands behind a demand for TLS. */
-static const char *
-demand(const struct conversation *c)
-{
-	switch (tls_level(c)) {
-	case TLS_DANE:
-		return c->endpoint->policy->tls == TLS_DANE ? "tls = dane" :
-		    "the TLSA records of its DNS";
-	case TLS_VERIFIED:
-		return c->endpoint->policy->tls == TLS_VERIFIED ?
-		    "tls = verified" : "a login";
+	case OPENING_READY:
+		return is_in_step(c) ? ready(c) : out_of_step(c);
 	default:
-		return "tls = required";
+		return lost(c, opening_fault(c->opening));
 	}
-}
-
-static int
-on_starttls(struct conversation *c)
-{
-	struct reply fault;
-
-	if (c->reply.code / 100 != 2) {
-		if (tls_level(c) == TLS_OPPORTUNISTIC)
-			return log_in(c);
-		reply_fault(&fault, STAGE_TLS, 451, "4.7.4",
-		    "%s: refused STARTTLS, which %s demands: %s",
-		    c->endpoint->text, demand(c), c->reply.text);
-		return lost(c, &fault);
-	}
-	/* These would be taken for what was said under TLS. */
-	if (!is_in_step(c))
-		return out_of_step(c);
-	return secure(c);
-}
-
-/* The server has said what it can do: TLS, then the login. */
-static int
-after_hello(struct conversation *c)
-{
-	struct reply fault;
-
-	if (stream_is_secured(c->stream) || tls_level(c) == TLS_NONE)
-		return log_in(c);
-	if (c->offer.starttls && !c->clear)
-		return say(c, STARTTLS, "STARTTLS");
-	if (tls_level(c) == TLS_OPPORTUNISTIC)
-		return log_in(c);
-	reply_fault(&fault, STAGE_TLS, 451, "4.7.4",
-	    "%s: host does not offer STARTTLS, which %s demands",
-	    c->endpoint->text, demand(c));
-	return lost(c, &fault);
-}
-
-static int
-say_hello(struct conversation *c, enum state state)
-{
-	const struct policy *policy = c->endpoint->policy;
-	const char *name = policy->helo_name;
-
-	memset(&c->offer, 0, sizeof(c->offer));
-	return say(c, state, "%s %s", state == HELLO_PLAIN ? "HELO" :
-	    policy->lmtp ? "LHLO" : "EHLO",
-	    name != NULL ? name : relay_hostname());
-}
-
-static int
-on_hello(struct conversation *c)
-{
-	if (c->reply.code / 100 == 5 && c->state == HELLO &&
-	    !c->endpoint->policy->lmtp)
-		return say_hello(c, HELLO_PLAIN);
-	if (c->reply.code / 100 != 2)
-		return lost_softly(c);
-	return after_hello(c);
-}
-
-static int
-on_greeting(struct conversation *c)
-{
-	return c->reply.code == 220 ? say_hello(c, HELLO) : lost_softly(c);
 }
 
 /* ---- replies ---- */
@@ -485,28 +333,31 @@ on_asked(struct conversation *c)
 	return -1;
 }
 
+/* Nobody has asked for it: the server is about to go. */
+static int
+on_unasked(struct conversation *c)
+{
+	struct reply soft = c->reply;
+
+	reply_soften(&soft);
+	return lost(c, &soft);
+}
+
 /* A whole reply, of which this is the last line. */
 static int
 on_reply(struct conversation *c, const char *line)
 {
 	c->reply.stage = stage(c);
 	switch (c->state) {
-	case GREETING:
-		return on_greeting(c);
-	case HELLO:
-	case HELLO_PLAIN:
-		return on_hello(c);
-	case STARTTLS:
-		return on_starttls(c);
-	case LOGIN:
-		return on_login(c, line);
+	case OPENING:
+		return open_further(c, opening_reply(c->opening, &c->reply,
+		    line));
 	case ENVELOPE:
 		return on_envelope(c);
 	case ASKING:
 		return on_asked(c);
-	case SECURING:
 	case READY:
-		return lost_softly(c);
+		return on_unasked(c);
 	default:
 		return over(c);
 	}
@@ -519,21 +370,17 @@ on_line(struct conversation *c, char *line)
 	char why[128];
 	int more;
 
-	if (c->state == LOGIN && strncmp(line, "334", 3) != 0)
-		login_redact(c->login, line);
-	if (c->state == LOGIN && strncmp(line, "334 ", 4) == 0)
-		transcript(c->script, "<<<", "334 ***");
+	if (c->state == OPENING)
+		opening_line(c->opening, &c->reply, line);
 	else
 		transcript(c->script, "<<<", "%s", line);
 	more = reply_add(&c->reply, line);
-	if (more == -1) {
-		snprintf(why, sizeof(why), "sent what is no reply (%.80s)",
-		    line);
-		return lost_because(c, "4.5.0", why);
-	}
-	if (c->state == HELLO && c->reply.lines > 1 && strlen(line) > 4)
-		offer_add(&c->offer, line + 4);
-	return more == 1 ? on_reply(c, line) : 0;
+	if (more == 1)
+		return on_reply(c, line);
+	if (more == 0)
+		return 0;
+	snprintf(why, sizeof(why), "sent what is no reply (%.80s)", line);
+	return lost_because(c, "4.5.0", why);
 }
 
 static void
@@ -577,14 +424,7 @@ on_secured(void *arg)
 {
 	struct conversation *c = arg;
 
-	transcript(c->script, "===", "TLS: %s",
-	    stream_protection(c->stream));
-	if (c->offer.starttls)
-		say_hello(c, HELLO);	/* what was offered is forgotten */
-	else {
-		set_state(c, GREETING);
-		wait_for(c);
-	}
+	open_further(c, opening_secured(c->opening));
 }
 
 static void
@@ -593,12 +433,12 @@ on_lost(const char *why, bool by_tls, void *arg)
 	struct conversation *c = arg;
 	struct reply fault;
 
-	if (c->state != SECURING) {
+	if (!by_tls || stream_is_secured(c->stream)) {
 		lost_because(c, "4.4.2", why);
 		return;
 	}
-	reply_fault(&fault, STAGE_TLS, 451, by_tls ? "4.7.5" : "4.4.2",
-	    "%s: TLS handshake: %s", c->endpoint->text, why);
+	reply_fault(&fault, STAGE_TLS, 451, "4.7.5", "%s: TLS handshake: %s",
+	    c->endpoint->text, why);
 	lost(c, &fault);
 }
 
@@ -630,7 +470,6 @@ struct conversation *
 conversation_new(struct endpoint *endpoint, int fd, bool clear,
     struct search *search, FILE *script)
 {
-	const struct policy *policy = endpoint->policy;
 	struct conversation *c;
 
 	if ((c = calloc(1, sizeof(*c))) == NULL)
@@ -640,16 +479,13 @@ conversation_new(struct endpoint *endpoint, int fd, bool clear,
 	c->stream = stream_new(relay_base(), fd, &ops, c);
 	c->search = search;
 	c->script = script;
-	c->clear = clear;
 	c->opened = clock_monotonic();
 	transcript(script, "===", "connected to %s", endpoint->text);
-	if (tls_level(c) != TLS_NONE && policy_is_implicit(policy,
-	    endpoint->port))
-		secure(c);
-	else {
-		set_state(c, GREETING);
-		wait_for(c);
-	}
+	c->opening = opening_new(c->stream, endpoint, &c->offer, clear,
+	    script);
+	set_state(c, OPENING);
+	opening_begin(c->opening);
+	wait_for(c);
 	return c;
 }
 
@@ -703,10 +539,7 @@ conversation_ask(struct conversation *c, enum relay_stage asked,
 	c->asked = asked;
 	c->fn = fn;
 	c->arg = arg;
-	transcript(c->script, ">>>", "%s", line);
-	evbuffer_add_printf(stream_out(c->stream), "%s\r\n", line);
-	set_state(c, ASKING);
-	wait_for(c);
+	say(c, ASKING, line);
 }
 
 const struct offer *

@@ -241,19 +241,6 @@ abandon(struct envelope *e, const struct reply *reply)
 	return ENVELOPE_WAIT;
 }
 
-/* What is no permanent matter for the mail, whatever the server says. */
-static struct reply
-softened(const struct reply *reply)
-{
-	struct reply soft = *reply;
-
-	if (soft.code >= 500 || soft.code < 400) {
-		soft.code = 451;
-		strlcpy(soft.status, "4.3.0", sizeof(soft.status));
-	}
-	return soft;
-}
-
 /* RFC 5321 4.5.3.1.10: some say 552 for too many recipients. */
 static bool
 is_too_many(const struct envelope *e, const struct reply *reply)
@@ -286,13 +273,15 @@ on_recipient(struct envelope *e, struct recipient *r,
 static enum envelope_next
 on_data(struct envelope *e, const struct reply *reply)
 {
-	struct reply soft = softened(reply);
+	struct reply soft = *reply;
 
 	if (reply->code == 354)
 		return begin_body(e);
 	if (e->t->accepted == 0)
 		return abandon(e, &e->refusal);
-	return abandon(e, reply->code < 400 ? &soft : reply);
+	if (reply->code < 400)
+		reply_soften(&soft);
+	return abandon(e, &soft);
 }
 
 /* The reply to MAIL. */
@@ -418,21 +407,25 @@ on_lmtp_dot(struct envelope *e, const struct reply *reply)
 static enum envelope_next
 on_unasked(struct envelope *e, const struct reply *reply)
 {
-	struct reply soft = softened(reply);
+	struct reply soft = *reply;
 
-	return lose(e, reply->code >= 500 ? reply : &soft);
+	if (reply->code < 500)
+		reply_soften(&soft);
+	return lose(e, &soft);
 }
 
 static enum envelope_next
 on_dot(struct envelope *e, const struct reply *reply)
 {
-	struct reply soft = softened(reply);
+	struct reply soft = *reply;
 
 	if (evbuffer_get_length(stream_out(e->stream)) > 0)
 		return on_unasked(e, reply);
 	if (e->endpoint->policy->lmtp)
 		return on_lmtp_dot(e, reply);
-	finish(e, reply->code / 100 == 3 ? &soft : reply);
+	if (reply->code / 100 == 3)
+		reply_soften(&soft);
+	finish(e, &soft);
 	return over(e);
 }
 

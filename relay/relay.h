@@ -69,6 +69,7 @@ void	 reply_start(struct reply *);
 int	 reply_add(struct reply *, const char *);	/* 1 whole, 0, -1 */
 void	 reply_fault(struct reply *, enum relay_stage, int, const char *,
 	    const char *, ...) __attribute__((format(printf, 5, 6)));
+void	 reply_soften(struct reply *);	/* no permanent matter */
 enum relay_verdict	 reply_verdict(const struct reply *);
 void	 offer_add(struct offer *, const char *);
 
@@ -513,6 +514,29 @@ typedef void	(*reply_fn)(const struct reply *, void *);
 void	 conversation_ask(struct conversation *, enum relay_stage,
 	    const char *, reply_fn, void *);
 const struct offer	*conversation_offer(const struct conversation *);
+
+/* ---- opening.c: how a conversation begins ---- */
+
+struct opening;
+
+enum opening_next {
+	OPENING_WAIT,		/* for the server */
+	OPENING_READY,		/* it may carry mail */
+	OPENING_LOST		/* it is of no use: opening_fault() */
+};
+
+struct opening	*opening_new(struct stream *, const struct endpoint *,
+		    struct offer *, bool, FILE *);
+void	 opening_begin(struct opening *);
+void	 opening_line(struct opening *, const struct reply *, char *);
+enum opening_next	 opening_reply(struct opening *, const struct reply *,
+			    const char *);
+enum opening_next	 opening_secured(struct opening *);
+const struct reply	*opening_fault(const struct opening *);
+int64_t	 opening_patience(const struct opening *);
+const char	*opening_awaits(const struct opening *);	/* for people */
+enum relay_stage	 opening_stage(const struct opening *);
+void	 opening_free(struct opening *);
 
 /* ---- envelope.c: a transaction within a conversation ---- */
 

@@ -115,6 +115,18 @@ reply_fault(struct reply *reply, enum relay_stage stage, int code,
 }
 
 /*
+ * Whatever the server says, it is no permanent matter, and no success.
+ */
+void
+reply_soften(struct reply *reply)
+{
+	if (reply->code >= 400 && reply->code < 500)
+		return;
+	reply->code = 451;
+	strlcpy(reply->status, "4.3.0", sizeof(reply->status));
+}
+
+/*
  * What a reply means for a recipient.
  */
 enum relay_verdict

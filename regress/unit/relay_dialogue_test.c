@@ -1,5 +1,5 @@
-/* links: relay/conversation.c relay/envelope.c relay/login.c
- *	relay/transcript.c relay/reply.c relay/body.c relay/command.c
+/* links: relay/conversation.c relay/opening.c relay/envelope.c
+ *	relay/login.c relay/transcript.c relay/reply.c relay/body.c relay/command.c
  *	relay/transaction.c common/log.c common/clock.c common/queueid.c */
 /*
  * relay's conversations against scripted servers, in every state.  The
@@ -30,7 +30,8 @@ struct stream {
 	struct evbuffer	*in;
 	struct evbuffer	*out;
 	int64_t		 patience;
-	const struct tls_want *want;
+	struct tls_want	 want;
+	bool		 shaken;	/* a handshake was begun */
 	bool		 secured;
 };
 
@@ -104,8 +105,9 @@ stream_secure(struct stream *s, const struct tls_want *want)
 {
 	assert_int_equal(evbuffer_get_length(s->in), 0);
 	assert_int_equal(evbuffer_get_length(s->out), 0);
-	assert_null(s->want);
-	s->want = want;
+	assert_false(s->shaken);
+	s->shaken = true;
+	s->want = *want;
 }
 
 bool
@@ -431,7 +433,7 @@ take_step(const char *step)
 		    test.stream->arg);
 		break;
 	case 'S':
-		assert_non_null(test.stream->want);
+		assert_true(test.stream->shaken);
 		test.stream->secured = true;
 		test.stream->ops->secured(test.stream->arg);
 		break;
@@ -997,19 +999,20 @@ goes_on_under_tls(void **state)
 {
 	static const char *const script[] = { OFFERED, ">220 Go", "S",
 	    "<EHLO me.test", ">250 srv", SENT(0), ">250 Ok", NULL };
+	char name[] = "mx.test", *names[] = { name };
 
 	(void)state;
 	begin();
 	test.security.level = TLS_VERIFIED;
-	test.security.names[0] = "mx.test";
+	test.security.names = names;
 	test.security.name_count = 1;
 	submit(0, 1, "x");
 	connect_with(false);
 	play(script);	/* what was offered before is forgotten */
-	assert_int_equal(test.stream->want->proof, TLS_NAMED);
-	assert_string_equal(test.stream->want->host, "mx.test");
-	assert_string_equal(test.stream->want->peer, "key");
-	assert_int_equal(test.stream->want->name_count, 1);
+	assert_int_equal(test.stream->want.proof, TLS_NAMED);
+	assert_string_equal(test.stream->want.host, "mx.test");
+	assert_string_equal(test.stream->want.peer, "key");
+	assert_int_equal(test.stream->want.name_count, 1);
 	assert_string_equal(test.answer.tls, "TLSv1.9 TEST verified");
 	finish();
 }
@@ -1035,7 +1038,7 @@ wants_the_proof_of_its_level(void **state)
 		test.security.level = cases[i].level;
 		connect_with(false);
 		play(script);
-		assert_int_equal(test.stream->want->proof, cases[i].proof);
+		assert_int_equal(test.stream->want.proof, cases[i].proof);
 		test.stream->ops->lost("the certificate is of x.test", true,
 		    test.stream->arg);
 		expect_refused(STAGE_TLS, "4.7.5", HOST ": TLS handshake: "
