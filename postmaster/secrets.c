@@ -69,6 +69,10 @@ read_file(const char *path, char *text, const char **why)
 	*why = "cannot be read";
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK |
 	    O_NOCTTY);
+	if (fd == -1 && errno == ELOOP) {
+		*why = "is a symbolic link; name the file itself";
+		errno = 0;
+	}
 	if (fd == -1)
 		return -1;
 	if (fstat(fd, &st) == -1)
