@@ -170,7 +170,7 @@ read_trust(const char *file)
 	trust = tls_trust_new(file, &why);
 	if (trust == NULL)
 		log_note(LOG_WARNING, "tls", "no certificates are trusted: "
-		    "%s: %s", file != NULL ? file : "the system's", why);
+		    "%s", why);
 	if (file == NULL) {
 		policies.system = trust;
 		policies.system_read = true;
@@ -363,8 +363,8 @@ check_ca_file(struct conf *conf, const struct conf_section *section)
 	if (s == NULL)
 		return;
 	if ((trust = tls_trust_new(s->words[0].text, &why)) == NULL)
-		conf_lacking(conf, &s->words[0].place, "tls-ca-file %s: %s",
-		    s->words[0].text, why);
+		conf_lacking(conf, &s->words[0].place, "tls-ca-file: %s",
+		    why);
 	tls_trust_free(trust);
 }
 
