@@ -206,7 +206,7 @@ hop_source(const struct hop *hop, size_t n)
 const struct secret *
 hop_secret(const struct hop *hop, const struct source *source)
 {
-	if (hop->sources.policy->auth_none)
+	if (hop->sources.policy->auth_none || source->key == NULL)
 		return NULL;
 	return secret_find(source->key, hop->class);
 }

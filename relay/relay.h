@@ -315,7 +315,8 @@ struct source {
 	struct host	 host;		/* as configured; or the domain */
 	bool		 exchange;	/* the hosts are its mail exchangers */
 	bool		 foreign;	/* it is a recipient's domain */
-	const char	*key;		/* of its secret: a section, or host */
+	const char	*key;		/* of its secret: a section, a host, or
+					   NULL, if it has none */
 };
 
 struct sources {

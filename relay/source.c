@@ -198,28 +198,28 @@ sources_check(const struct conf_section *section)
 
 /* ---- both ---- */
 
-/*
- * Could there be a login?  There is none for strangers' hosts that no [relay]
- * names, nor for sockets on this machine.
- */
+/* Could there be a login?  Not for sockets of this machine. */
 static bool
 may_want_login(const struct sources *sources)
 {
-	const struct source *first = &sources->list[0];
-
-	return !sources->policy->auth_none && first->host.name[0] != '/' &&
-	    (sources->policy->section != NULL || !first->foreign);
+	return !sources->policy->auth_none &&
+	    sources->list[0].key != NULL &&
+	    sources->list[0].host.name[0] != '/';
 }
 
-/* Which secret belongs to each: its section's, or its own. */
+/*
+ * Which secret belongs to each: its section's, or its own; none to hosts that
+ * only a recipient names.
+ */
 static void
-set_keys(struct sources *sources)
+set_keys(struct sources *sources, bool recipient)
 {
+	const char *section = sources->policy->section;
 	size_t i;
 
 	for (i = 0; i < sources->count; i++)
-		sources->list[i].key = sources->policy->section != NULL ?
-		    sources->policy->section : sources->list[i].host.name;
+		sources->list[i].key = section != NULL ? section :
+		    recipient ? NULL : sources->list[i].host.name;
 }
 
 const char *
@@ -246,7 +246,7 @@ sources_read(const struct conf *conf, const char *text, const char *exchange,
 	if (why == NULL && relay_is_local() !=
 	    (sources->list[0].host.name[0] == '/'))
 		why = "this relay has Unix sockets only";
-	set_keys(sources);
+	set_keys(sources, exchange[0] != '\0');
 	if (why == NULL && may_want_login(sources))
 		why = secrets_fault();
 	return why;

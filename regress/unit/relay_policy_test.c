@@ -26,6 +26,7 @@ static struct {
 	struct conf	*confs[CONFS];
 	size_t		 conf_count;
 	bool		 local;
+	const char	*refused;	/* the file of secrets */
 	int		 stores;	/* trust stores that were read */
 	struct sources	 sources;
 } test;
@@ -60,6 +61,12 @@ relay_hostname(void)
 	return "us.test";
 }
 
+const char *
+secrets_fault(void)
+{
+	return test.refused;
+}
+
 /* ---- helpers ---- */
 
 static void
@@ -92,7 +99,7 @@ sources(const char *hop, const char *exchange)
 		    source->exchange ? "@" : "", source->host.name,
 		    source->host.address[0] != '\0' ? "/" : "",
 		    source->host.address, (unsigned)source->host.port,
-		    source->key);
+		    source->key != NULL ? source->key : "-");
 	}
 	free(test.sources.list);
 	return why != NULL ? why : text;
@@ -203,11 +210,11 @@ reads_hosts(void **state)
 	assert_string_equal(sources("d", ""), "@isp.test:25 key=d");
 	assert_string_equal(sources("e", "x.test"), "@x.test:2500 key=e");
 	assert_string_equal(sources("relay()", "x.test"),
-	    "@x.test:25 key=x.test");
+	    "@x.test:25 key=-");
 	assert_string_equal(sources("relay()", "[192.0.2.7]"),
-	    "192.0.2.7:25 key=192.0.2.7");
+	    "192.0.2.7:25 key=-");
 	assert_string_equal(sources("relay()", "[IPv6:2001:db8::7]"),
-	    "2001:db8::7:25 key=2001:db8::7");
+	    "2001:db8::7:25 key=-");
 	assert_string_equal(sources("relay()", "[bad]"),
 	    "the recipient's address literal is malformed");
 	assert_string_equal(sources("relay()", ""), "it names no host");
@@ -250,6 +257,23 @@ has_sockets_or_network(void **state)
 	assert_string_equal(sources("y", ""),
 	    "this relay has Unix sockets only");
 	test.local = false;
+}
+
+/* Where there might be a login, nothing goes without knowing it. */
+static void
+waits_for_secrets(void **state)
+{
+	(void)state;
+	configure("[relay \"in\"]\n address = b.test\n"
+	    "[relay \"out\"]\n address = b.test\n auth = none\n");
+	test.refused = "no secrets";
+	assert_string_equal(sources("in", ""), "no secrets");
+	assert_string_equal(sources("relay(b.test)", ""), "no secrets");
+	assert_string_equal(sources("in", "x.test"), "no secrets");
+	assert_string_equal(sources("out", ""), "b.test:25 key=out");
+	assert_string_equal(sources("relay()", "x.test"),
+	    "@x.test:25 key=-");
+	test.refused = NULL;
 }
 
 static void
@@ -312,6 +336,7 @@ main(void)
 		cmocka_unit_test(reads_hosts),
 		cmocka_unit_test(reads_exchangers),
 		cmocka_unit_test(has_sockets_or_network),
+		cmocka_unit_test(waits_for_secrets),
 		cmocka_unit_test(checks)
 	};
 
