@@ -133,6 +133,15 @@ is "mode 0400 is not" "$(check_conf)" 0
 chown nobody "$SECRETS"
 is "another's file is refused" "$(check_conf)" 2
 like "and why" "$(said)" "$SECRETS does not belong to root"
+as_nobody() {
+	setpriv --reuid=nobody --regid=nogroup --clear-groups \
+	    "$STAGE/usr/sbin/postmaster" -n -f "$CF" >"$SCRATCH/said" 2>&1
+}
+as_nobody
+not_ok "without root one's own may be used" grep -q secrets "$SCRATCH/said"
+chown daemon "$SECRETS"
+as_nobody
+like "another's cannot be read" "$(said)" "$SECRETS cannot be read: Perm"
 rm -f "$SECRETS"
 mkdir -m 0700 "$SECRETS"
 is "a directory is refused" "$(check_conf)" 2
