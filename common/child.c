@@ -23,6 +23,7 @@
 #include "child.h"
 #include "log.h"
 #include "loop.h"
+#include "secretfile.h"
 
 #define START_FD	3
 #define READY_FD	4
@@ -183,6 +184,29 @@ on_start_config(struct link *link, struct frame *frame, void *arg)
 }
 
 static void
+on_start_secrets(struct link *link, struct frame *frame, void *arg)
+{
+	const struct w_start_secrets_ntf *ntf = frame->payload;
+	off_t size;
+	char *text;
+
+	(void)link;
+	(void)arg;
+	if (state.ops->secrets == NULL || state.go)
+		fatalx("secrets for a process that wants none");
+	size = lseek(frame->fd, 0, SEEK_END);
+	if (size < 0 || size > SECRETFILE_MAX)
+		fatal("the secrets' size");
+	if ((text = malloc((size_t)size + 1)) == NULL ||
+	    pread(frame->fd, text, (size_t)size, 0) != size)
+		fatal("reading the secrets");
+	state.ops->secrets(&state.child, ntf->refused ? NULL : text,
+	    (size_t)size);
+	explicit_bzero(text, (size_t)size);
+	free(text);
+}
+
+static void
 on_start_log(struct link *link, struct frame *frame, void *arg)
 {
 	const struct w_start_log_ntf *ntf = frame->payload;
@@ -295,6 +319,7 @@ on_start_closed(struct link *link, const char *why, void *arg)
 
 static const struct link_handler start_handlers[] = {
 	{ IMSG_START_CONFIG_NTF, on_start_config },
+	{ IMSG_START_SECRETS_NTF, on_start_secrets },
 	{ IMSG_START_LOG_NTF, on_start_log },
 	{ IMSG_START_LISTENER_NTF, on_start_listener },
 	{ IMSG_START_PEER_NTF, on_start_peer },

@@ -51,6 +51,12 @@ struct child_ops {
 	 * the setting's place.
 	 */
 	void	(*check)(struct conf *);
+	/*
+	 * The file of secrets, before before_jail(); NULL if there is one
+	 * that cannot be used.  Not called if there is none.  The text is
+	 * wiped afterwards.
+	 */
+	void	(*secrets)(struct child *, const char *, size_t);
 	/* Still with the rights of the start; conf is there, links not yet. */
 	void	(*before_jail)(struct child *);
 	/* In the jail, before the loop runs. */

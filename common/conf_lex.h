@@ -1,6 +1,6 @@
 /*
- * Words and targets on one line of a configuration.  For conf_parse.c and
- * conf_print.c only.
+ * Words and targets on one line of a configuration.  For conf_parse.c,
+ * conf_print.c and secretfile.c only.
  */
 #ifndef CONF_LEX_H
 #define CONF_LEX_H

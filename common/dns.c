@@ -1,36 +1,36 @@
 /*
- * The resolver, over c-ares: addresses of names.  Owns the one channel, its
- * sockets' events and the copy of /etc/hosts.  Sends no query that is not
- * answered to its asker, and caches nothing.
+ * The resolver, over c-ares.  Owns its channels, their sockets' events, and
+ * the questions that are not answered yet: each is asked once, however many
+ * wait for it.
  */
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
+#include <sys/tree.h>
 
 #include <ares.h>
-#include <arpa/nameser.h>
 #include <event2/event.h>
-#include <netdb.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
+#include "clock.h"
 #include "dns.h"
+#include "dns_ask.h"
+#include "dns_cache.h"
+#include "dns_hosts.h"
 #include "log.h"
 
 #define TIMEOUT_MS	3000	/* of the first try; later ones wait longer */
 #define TRIES		3
-#define TEST_IDS	8	/* query ids compared by the self-test */
+#define UDP_SIZE	1232	/* of an answer, told by EDNS */
+#define BURST_MAX	100	/* fresh questions, as a socket holds them;
+					   others wait */
+#define FRESH		SECOND	/* a server has read it by then */
+#define SERVERS_MAX	16
+#define CLASS_IN	1
+#define AD_BIT		0x20	/* in a header's fourth octet */
 
-/* A line's name in /etc/hosts, with its address. */
-struct dns_host {
-	SLIST_ENTRY(dns_host) entry;
-	struct netaddr	 address;
-	char		 name[256];
-};
+/* What the macros of <sys/tree.h> expect. */
+#define __unused	__attribute__((__unused__))
 
 /* A socket of the library's that is being watched. */
 struct dns_socket {
@@ -39,64 +39,51 @@ struct dns_socket {
 	int		 fd;
 };
 
-struct dns_lookup {
-	struct event	*ready;
-	dns_fn		 fn;		/* NULL when cancelled */
-	void		*arg;
-	const char	*reason;
-	struct netaddr	 addresses[DNS_ADDRESSES];
-	size_t		 count;
-	int		 pending;	/* queries not yet answered */
-	bool		 failed;
+/* What is asked, or will be. */
+struct question {
+	RB_ENTRY(question) node;
+	TAILQ_ENTRY(question) entry;	/* of those waiting, or fresh */
+	LIST_HEAD(, dns_asker) askers;
+	enum dns_type	 type;
+	int64_t		 asked;		/* when */
+	bool		 fresh;
+	bool		 plain;		/* without EDNS */
+	bool		 verbatim;	/* whatever a server says */
+	char		 name[DNS_NAME];
 };
+
+static int
+compare(struct question *a, struct question *b)
+{
+	if (a->type != b->type)
+		return a->type < b->type ? -1 : 1;
+	return strcmp(a->name, b->name);
+}
+
+RB_HEAD(questions, question);
+RB_GENERATE_STATIC(questions, question, node, compare)
 
 static struct {
 	struct event_base *base;
-	ares_channel	 channel;
+	/*
+	 * The first passes by a server that answers SERVFAIL or the like, and
+	 * in the end cannot tell that from one that is not there; the second
+	 * tells.
+	 */
+	ares_channel	 channels[2];
 	struct event	*timer;
 	LIST_HEAD(, dns_socket) sockets;
-	SLIST_HEAD(, dns_host) hosts;
-} dns;
-
-/* ---- /etc/hosts ---- */
-
-/* Take in one line: an address, then names. */
-static void
-read_host_line(char *line)
-{
-	struct netaddr address;
-	struct dns_host *host;
-	char *word;
-
-	line[strcspn(line, "#\n")] = '\0';
-	if ((word = strsep(&line, " \t")) == NULL ||
-	    netaddr_parse(word, &address) == -1)
-		return;
-	while ((word = strsep(&line, " \t")) != NULL) {
-		if (*word == '\0' || strlen(word) >= sizeof(host->name))
-			continue;
-		if ((host = calloc(1, sizeof(*host))) == NULL)
-			fatal("calloc");
-		host->address = address;
-		strlcpy(host->name, word, sizeof(host->name));
-		SLIST_INSERT_HEAD(&dns.hosts, host, entry);
-	}
-}
-
-static void
-read_hosts(void)
-{
-	FILE *file;
-	char *line = NULL;
-	size_t size = 0;
-
-	if ((file = fopen("/etc/hosts", "re")) == NULL)
-		return;
-	while (getline(&line, &size, file) != -1)
-		read_host_line(line);
-	free(line);
-	fclose(file);
-}
+	struct questions questions;
+	TAILQ_HEAD(, question) waiting;	/* for their turn to be asked */
+	TAILQ_HEAD(, question) fresh;	/* just asked; the oldest first */
+	size_t		 fresh_count;
+	struct event	*turn;		/* there may be room to ask */
+	bool		 trusted;
+} dns = {
+	.questions = RB_INITIALIZER(&dns.questions),
+	.waiting = TAILQ_HEAD_INITIALIZER(dns.waiting),
+	.fresh = TAILQ_HEAD_INITIALIZER(dns.fresh)
+};
 
 /* ---- the library's sockets and its clock, in our loop ---- */
 
@@ -104,12 +91,23 @@ read_hosts(void)
 static void
 set_timer(void)
 {
-	struct timeval wait;
+	struct timeval first, second, *wait;
 
-	if (ares_timeout(dns.channel, NULL, &wait) == NULL)
+	wait = ares_timeout(dns.channels[0], NULL, &first);
+	wait = ares_timeout(dns.channels[1], wait, &second);
+	if (wait == NULL)
 		evtimer_del(dns.timer);
 	else
-		evtimer_add(dns.timer, &wait);
+		evtimer_add(dns.timer, wait);
+}
+
+/* To the channel that does not have the socket it means nothing. */
+static void
+process(int readable, int writable)
+{
+	ares_process_fd(dns.channels[0], readable, writable);
+	ares_process_fd(dns.channels[1], readable, writable);
+	set_timer();
 }
 
 static void
@@ -118,18 +116,15 @@ on_timer(int fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	(void)arg;
-	ares_process_fd(dns.channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	set_timer();
+	process(ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
 static void
 on_socket(int fd, short events, void *arg)
 {
 	(void)arg;
-	ares_process_fd(dns.channel,
-	    (events & EV_READ) != 0 ? fd : ARES_SOCKET_BAD,
+	process((events & EV_READ) != 0 ? fd : ARES_SOCKET_BAD,
 	    (events & EV_WRITE) != 0 ? fd : ARES_SOCKET_BAD);
-	set_timer();
 }
 
 /* The library opened a socket, wants other events of it, or closes it. */
@@ -163,305 +158,302 @@ watch_socket(void *arg, ares_socket_t fd, int readable, int writable)
 	LIST_INSERT_HEAD(&dns.sockets, s, entry);
 }
 
-/* ---- the self-test: are query ids drawn by chance? ---- */
+/* ---- questions ---- */
 
-struct drawn {
-	unsigned char	id[TEST_IDS][2];
-	size_t		count;
-};
-
-static ares_socket_t
-test_socket(int domain, int type, int protocol, void *arg)
+static const char *
+status_reason(int status)
 {
-	(void)domain;
-	(void)type;
-	(void)protocol;
-	(void)arg;
-	return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	switch (status) {
+	case ARES_ETIMEOUT:
+		return "the resolver does not answer in time";
+	case ARES_ECONNREFUSED:
+		return "the resolver cannot be reached";
+	default:
+		return ares_strerror(status);
+	}
 }
 
-static int
-test_connect(ares_socket_t fd, const struct sockaddr *to, ares_socklen_t length,
-    void *arg)
+/* Takes what was found; the question is over. */
+static void
+question_end(struct question *question, struct dns_found *found)
+{
+	struct dns_asker *asker;
+
+	dns_cache_put(question->name, question->type, found,
+	    clock_monotonic());
+	RB_REMOVE(questions, &dns.questions, question);
+	while ((asker = LIST_FIRST(&question->askers)) != NULL) {
+		LIST_REMOVE(asker, entry);
+		asker->found = dns_found_hold(found);
+		asker->fn(asker->arg);
+	}
+	dns_found_free(found);
+	free(question);
+}
+
+static void
+no_longer_fresh(struct question *question)
+{
+	if (!question->fresh)
+		return;
+	question->fresh = false;
+	TAILQ_REMOVE(&dns.fresh, question, entry);
+	dns.fresh_count--;
+}
+
+/* Should it be asked in another way? */
+static bool
+change_question(struct question *question, int status,
+    const struct dns_found *found)
+{
+	if (found->broken_query && !question->plain)
+		return question->plain = true;
+	if (status == ARES_ECONNREFUSED && !question->verbatim)
+		return question->verbatim = true;
+	return false;
+}
+
+static void
+on_answer(void *arg, int status, int timeouts, unsigned char *answer,
+    int length)
+{
+	struct question *question = arg;
+	struct dns_found *found;
+
+	(void)timeouts;
+	no_longer_fresh(question);
+	if (status == ARES_SUCCESS)
+		found = dns_parse(answer, (size_t)length, question->name,
+		    question->type);
+	else
+		found = dns_found_failed(status_reason(status));
+	if (change_question(question, status, found)) {
+		dns_found_free(found);
+		TAILQ_INSERT_HEAD(&dns.waiting, question, entry);
+	} else
+		question_end(question, found);
+	event_active(dns.turn, EV_TIMEOUT, 0);
+}
+
+/*
+ * The id is ours: the library draws it without chance where there is no
+ * /dev/urandom.  RFC 6840 5.7: AD asks for AD.
+ */
+static void
+question_send(struct question *question)
+{
+	unsigned char *query;
+	int length, status;
+
+	status = ares_create_query(question->name, CLASS_IN, question->type,
+	    (unsigned short)arc4random_uniform(65536), 1, &query, &length,
+	    question->plain ? 0 : UDP_SIZE);
+	if (status != ARES_SUCCESS) {
+		on_answer(question, status, 0, NULL, 0);
+		return;
+	}
+	if (dns.trusted)
+		query[3] |= AD_BIT;
+	ares_send(dns.channels[question->verbatim], query, length, on_answer,
+	    question);
+	ares_free_string(query);
+}
+
+/* Ask as many as there is room for; an answer may come from within. */
+static void
+ask_waiting(void)
+{
+	static const struct timeval soon = { 0, 100000 };
+	int64_t now = clock_monotonic();
+	struct question *question;
+
+	while ((question = TAILQ_FIRST(&dns.fresh)) != NULL &&
+	    question->asked + FRESH <= now)
+		no_longer_fresh(question);
+	while (dns.fresh_count < BURST_MAX &&
+	    (question = TAILQ_FIRST(&dns.waiting)) != NULL) {
+		TAILQ_REMOVE(&dns.waiting, question, entry);
+		TAILQ_INSERT_TAIL(&dns.fresh, question, entry);
+		dns.fresh_count++;
+		question->fresh = true;
+		question->asked = now;
+		question_send(question);
+	}
+	if (!TAILQ_EMPTY(&dns.waiting))
+		event_add(dns.turn, &soon);
+	set_timer();
+}
+
+static void
+on_turn(int fd, short events, void *arg)
 {
 	(void)fd;
-	(void)to;
-	(void)length;
+	(void)events;
 	(void)arg;
+	ask_waiting();
+}
+
+static struct question *
+question_get(const char *name, enum dns_type type)
+{
+	struct question key, *question;
+
+	key.type = type;
+	strlcpy(key.name, name, sizeof(key.name));
+	if ((question = RB_FIND(questions, &dns.questions, &key)) != NULL)
+		return question;
+	if ((question = calloc(1, sizeof(*question))) == NULL)
+		fatal("calloc");
+	question->type = type;
+	strlcpy(question->name, name, sizeof(question->name));
+	RB_INSERT(questions, &dns.questions, question);
+	TAILQ_INSERT_TAIL(&dns.waiting, question, entry);
+	return question;
+}
+
+void
+dns_ask(const char *name, enum dns_type type, struct dns_asker *asker)
+{
+	struct dns_found *found;
+
+	found = dns_cache_get(name, type, clock_monotonic());
+	if (found != NULL) {
+		asker->found = dns_found_hold(found);
+		asker->fn(asker->arg);
+		return;
+	}
+	LIST_INSERT_HEAD(&question_get(name, type)->askers, asker, entry);
+	ask_waiting();
+}
+
+/* ---- the servers ---- */
+
+/* One of "address[:port],...". */
+static int
+read_server(const char *text, struct ares_addr_port_node *server)
+{
+	char host[NETADDR_TEXT], port[8];
+	struct netaddr address;
+	long number = 0;
+
+	if (netaddr_parse(text, &address) == -1) {
+		if (netaddr_split(text, host, sizeof(host), port,
+		    sizeof(port)) == -1 || netaddr_parse(host, &address) == -1)
+			return -1;
+		number = strtol(port, NULL, 10);
+		if (*port != '\0' && (number < 1 || number > 65535))
+			return -1;
+	}
+	server->family = address.family == 4 ? AF_INET : AF_INET6;
+	memcpy(&server->addr, address.octets, address.family == 4 ? 4 : 16);
+	server->udp_port = server->tcp_port = (int)number;
 	return 0;
 }
 
-static int
-test_close(ares_socket_t fd, void *arg)
-{
-	(void)arg;
-	return close(fd);
-}
-
-/* Nothing leaves: the id that would have been sent is kept. */
-static ares_ssize_t
-test_send(ares_socket_t fd, const struct iovec *io, int count, void *arg)
-{
-	struct drawn *drawn = arg;
-
-	(void)fd;
-	if (count < 1 || io[0].iov_len < 2)
-		return -1;
-	if (drawn->count < TEST_IDS)
-		memcpy(drawn->id[drawn->count++], io[0].iov_base, 2);
-	return (ares_ssize_t)io[0].iov_len;
-}
-
+/* Dies if they are none. */
 static void
-test_answer(void *arg, int status, int timeouts, unsigned char *answer,
-    int length)
+set_servers(ares_channel channel, const char *text)
 {
-	(void)arg;
-	(void)status;
-	(void)timeouts;
-	(void)answer;
-	(void)length;
+	struct ares_addr_port_node servers[SERVERS_MAX];
+	char *copy, *rest, *word;
+	size_t n = 0;
+
+	if ((copy = rest = strdup(text)) == NULL)
+		fatal("strdup");
+	memset(servers, 0, sizeof(servers));
+	while ((word = strsep(&rest, ", ")) != NULL && n < SERVERS_MAX) {
+		if (*word == '\0')
+			continue;
+		if (read_server(word, &servers[n]) == -1)
+			fatalx("dns: %s is no address of a resolver", word);
+		if (n > 0)
+			servers[n - 1].next = &servers[n];
+		n++;
+	}
+	free(copy);
+	if (n == 0 || ares_set_servers_ports(channel, servers) != ARES_SUCCESS)
+		fatalx("dns: no resolver");
 }
 
-static void
-set_options(struct ares_options *options, int *mask)
+static bool
+is_loopback(const struct ares_addr_port_node *server)
+{
+	const uint8_t *octets = (const uint8_t *)&server->addr;
+
+	if (server->family == AF_INET)
+		return octets[0] == 127;
+	return memcmp(octets, &in6addr_loopback, sizeof(in6addr_loopback)) == 0;
+}
+
+static bool
+all_on_loopback(void)
+{
+	struct ares_addr_port_node *servers = NULL, *s;
+	bool all;
+
+	if (ares_get_servers_ports(dns.channels[0], &servers) != ARES_SUCCESS)
+		return false;
+	all = servers != NULL;
+	for (s = servers; s != NULL; s = s->next)
+		all = all && is_loopback(s);
+	ares_free_data(servers);
+	return all;
+}
+
+static ares_channel
+open_channel(int flags, const char *servers)
 {
 	static char lookups[] = "b";
-
-	memset(options, 0, sizeof(*options));
-	options->flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
-	options->timeout = TIMEOUT_MS;
-	options->tries = TRIES;
-	options->lookups = lookups;
-	*mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-	    ARES_OPT_LOOKUPS;
-}
-
-static void
-draw_ids(struct drawn *drawn)
-{
-	static const struct ares_socket_functions functions = {
-		test_socket, test_close, test_connect, NULL, test_send
-	};
 	struct ares_options options;
 	ares_channel channel;
-	int mask, i;
+	int status;
 
-	memset(drawn, 0, sizeof(*drawn));
-	set_options(&options, &mask);
-	if (ares_init_options(&channel, &options, mask) != ARES_SUCCESS)
-		fatalx("dns: no channel");
-	ares_set_socket_functions(channel, &functions, drawn);
-	for (i = 0; i < TEST_IDS; i++)
-		ares_query(channel, "invalid", ns_c_in, ns_t_a, test_answer,
-		    NULL);
-	ares_destroy(channel);
-}
-
-static void
-check_ids(void)
-{
-	struct drawn one, other;
-
-	draw_ids(&one);
-	draw_ids(&other);
-	if (one.count != TEST_IDS || other.count != TEST_IDS ||
-	    memcmp(one.id, other.id, sizeof(one.id)) == 0)
-		fatalx("dns: the ids of queries are not drawn by chance; "
-		    "answers could be forged");
-}
-
-void
-dns_open(struct event_base *base)
-{
-	struct ares_options options;
-	int mask, status;
-
-	dns.base = base;
-	read_hosts();
-	if ((status = ares_library_init(ARES_LIB_INIT_ALL)) != ARES_SUCCESS)
-		fatalx("dns: %s", ares_strerror(status));
-	check_ids();
-	if ((dns.timer = evtimer_new(base, on_timer, NULL)) == NULL)
-		fatalx("dns: no timer");
-	set_options(&options, &mask);
+	memset(&options, 0, sizeof(options));
+	options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES |
+	    ARES_FLAG_EDNS | flags;
+	options.timeout = TIMEOUT_MS;
+	options.tries = TRIES;
+	options.lookups = lookups;
+	options.ednspsz = UDP_SIZE;
 	options.sock_state_cb = watch_socket;
-	mask |= ARES_OPT_SOCK_STATE_CB;
-	status = ares_init_options(&dns.channel, &options, mask);
+	status = ares_init_options(&channel, &options, ARES_OPT_FLAGS |
+	    ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
+	    ARES_OPT_EDNSPSZ | ARES_OPT_SOCK_STATE_CB);
 	if (status != ARES_SUCCESS)
 		fatalx("dns: %s", ares_strerror(status));
-}
-
-/* ---- look-ups ---- */
-
-static void
-lookup_free(struct dns_lookup *lookup)
-{
-	event_free(lookup->ready);
-	free(lookup);
-}
-
-static void
-lookup_add(struct dns_lookup *lookup, const struct netaddr *address)
-{
-	if (lookup->count < DNS_ADDRESSES)
-		lookup->addresses[lookup->count++] = *address;
-}
-
-/* IPv6 before IPv4, otherwise in the order they came. */
-static void
-lookup_order(struct dns_lookup *lookup)
-{
-	struct netaddr sorted[DNS_ADDRESSES] = { 0 };
-	size_t i, n = 0;
-	int family;
-
-	for (family = 6; family >= 4; family -= 2)
-		for (i = 0; i < lookup->count; i++)
-			if (lookup->addresses[i].family == family)
-				sorted[n++] = lookup->addresses[i];
-	memcpy(lookup->addresses, sorted, n * sizeof(sorted[0]));
-}
-
-/* All is there: tell the asker. */
-static void
-on_ready(int fd, short events, void *arg)
-{
-	struct dns_lookup *lookup = arg;
-	enum dns_result result = DNS_OK;
-
-	(void)fd;
-	(void)events;
-	if (lookup->pending > 0)
-		return;
-	if (lookup->fn != NULL) {
-		if (lookup->count == 0)
-			result = lookup->failed ? DNS_FAILED : DNS_NONE;
-		lookup_order(lookup);
-		lookup->fn(result, lookup->addresses, lookup->count,
-		    lookup->reason, lookup->arg);
-	}
-	lookup_free(lookup);
-}
-
-static void
-lookup_done(struct dns_lookup *lookup)
-{
-	if (--lookup->pending == 0)
-		event_active(lookup->ready, EV_TIMEOUT, 0);
-}
-
-static void
-add_addresses(struct dns_lookup *lookup, const struct hostent *host)
-{
-	struct netaddr address;
-	char **a;
-
-	for (a = host->h_addr_list; *a != NULL; a++) {
-		memset(&address, 0, sizeof(address));
-		address.family = host->h_addrtype == AF_INET6 ? 6 : 4;
-		memcpy(address.octets, *a, (size_t)host->h_length);
-		lookup_add(lookup, &address);
-	}
-}
-
-/* What an answer's status means; returns 0 if it may hold addresses. */
-static int
-judge(struct dns_lookup *lookup, int status)
-{
-	switch (status) {
-	case ARES_SUCCESS:
-		return 0;
-	case ARES_ENODATA:
-	case ARES_ENOTFOUND:
-		break;
-	case ARES_ECANCELLED:
-	case ARES_EDESTRUCTION:
-		lookup->failed = true;
-		break;
-	default:
-		lookup->failed = true;
-		lookup->reason = ares_strerror(status);
-		break;
-	}
-	return -1;
-}
-
-static void
-on_a(void *arg, int status, int timeouts, unsigned char *answer, int length)
-{
-	struct dns_lookup *lookup = arg;
-	struct hostent *host = NULL;
-
-	(void)timeouts;
-	if (judge(lookup, status) == 0 && judge(lookup,
-	    ares_parse_a_reply(answer, length, &host, NULL, NULL)) == 0) {
-		add_addresses(lookup, host);
-		ares_free_hostent(host);
-	}
-	lookup_done(lookup);
-}
-
-static void
-on_aaaa(void *arg, int status, int timeouts, unsigned char *answer, int length)
-{
-	struct dns_lookup *lookup = arg;
-	struct hostent *host = NULL;
-
-	(void)timeouts;
-	if (judge(lookup, status) == 0 && judge(lookup,
-	    ares_parse_aaaa_reply(answer, length, &host, NULL, NULL)) == 0) {
-		add_addresses(lookup, host);
-		ares_free_hostent(host);
-	}
-	lookup_done(lookup);
-}
-
-/* An address, or a name of /etc/hosts. */
-static void
-lookup_here(struct dns_lookup *lookup, const char *name)
-{
-	struct netaddr address;
-	struct dns_host *host;
-
-	if (netaddr_parse(name, &address) == 0) {
-		lookup_add(lookup, &address);
-		return;
-	}
-	SLIST_FOREACH(host, &dns.hosts, entry)
-		if (strcasecmp(host->name, name) == 0)
-			lookup_add(lookup, &host->address);
-}
-
-struct dns_lookup *
-dns_addresses(const char *name, dns_fn fn, void *arg)
-{
-	struct dns_lookup *lookup;
-
-	if ((lookup = calloc(1, sizeof(*lookup))) == NULL)
-		fatal("calloc");
-	lookup->fn = fn;
-	lookup->arg = arg;
-	lookup->reason = "no address";
-	lookup->ready = event_new(dns.base, -1, 0, on_ready, lookup);
-	if (lookup->ready == NULL)
-		fatalx("dns: no event");
-	lookup->pending = 1;
-	lookup_here(lookup, name);
-	if (lookup->count == 0 && *name != '\0') {
-		lookup->pending += 2;
-		ares_query(dns.channel, name, ns_c_in, ns_t_aaaa, on_aaaa,
-		    lookup);
-		ares_query(dns.channel, name, ns_c_in, ns_t_a, on_a, lookup);
-		set_timer();
-	}
-	lookup_done(lookup);
-	return lookup;
+	if (servers != NULL)
+		set_servers(channel, servers);
+	return channel;
 }
 
 void
-dns_cancel(struct dns_lookup *lookup)
+dns_open(struct event_base *base, const struct dns_settings *settings)
 {
-	if (lookup != NULL)
-		lookup->fn = NULL;
+	int status;
+
+	dns.base = base;
+	dns_hosts_read();
+	dns.timer = evtimer_new(base, on_timer, NULL);
+	dns.turn = event_new(base, -1, 0, on_turn, NULL);
+	if (dns.timer == NULL || dns.turn == NULL)
+		fatalx("dns: no events");
+	if ((status = ares_library_init(ARES_LIB_INIT_ALL)) != ARES_SUCCESS)
+		fatalx("dns: %s", ares_strerror(status));
+	dns.channels[0] = open_channel(0, settings->servers);
+	dns.channels[1] = open_channel(ARES_FLAG_NOCHECKRESP,
+	    settings->servers);
+	dns.trusted = settings->trust_given ? settings->trusted :
+	    all_on_loopback();
+}
+
+bool
+dns_is_trusted(void)
+{
+	return dns.trusted;
+}
+
+struct event_base *
+dns_base(void)
+{
+	return dns.base;
 }

@@ -119,6 +119,8 @@ static const struct jail_row jails[JAIL_MAX] = {
 	.files = 65536 },
 [JAIL_RELAY] = { "relay", { connecting, reading_at },
 	.families = { AF_INET, AF_INET6 }, .files = 65536 },
+[JAIL_RELAY_LOCAL] = { "relay-local", { connecting, reading_at },
+	.families = { AF_UNIX }, .files = 65536 },
 [JAIL_MAILBOX] = { "mailbox", { reading_files, writing_files },
 	.locks = true, .files = 256 },
 [JAIL_MBOX] = { "mbox", { reading_files, writing_files },

@@ -13,6 +13,7 @@ enum jail {
 	JAIL_POLICYD,
 	JAIL_SPOOLD,
 	JAIL_RELAY,
+	JAIL_RELAY_LOCAL,	/* relay -l: Unix sockets, no network */
 	JAIL_MAILBOX,		/* a worker that writes a user's mailbox */
 	JAIL_MBOX,		/* a worker that writes into the mail spool */
 	JAIL_MAX

@@ -81,17 +81,18 @@ copy_unquoted(const char *start, const char *end)
 	return copy;
 }
 
-/* Split "host", "host:port", "v6" or "[v6]:port" from start to end. */
+/* Split "host", "host:port", "v6", "[v6]:port" or "[host]:port". */
 static int
 split_host(const char *start, const char *end, char *host, size_t size,
-    uint16_t *port)
+    uint16_t *port, bool *bracketed)
 {
 	const char *stop = end, *colon, *at;
 	unsigned long number = 0;
 
 	if (start >= end)
 		return -1;
-	if (*start == '[') {
+	*bracketed = *start == '[';
+	if (*bracketed) {
 		start++;
 		if ((stop = memchr(start, ']', end - start)) == NULL)
 			return -1;
@@ -127,7 +128,7 @@ split_host(const char *start, const char *end, char *host, size_t size,
 
 int
 target_next_host(const char **argument, char *host, size_t size,
-    uint16_t *port)
+    uint16_t *port, bool *bracketed)
 {
 	const char *start = *argument, *end, *next;
 
@@ -138,7 +139,7 @@ target_next_host(const char **argument, char *host, size_t size,
 	if (*end == ',' && next[strspn(next, " \t")] == '\0')
 		return -1;
 	trim(&start, &end);
-	if (split_host(start, end, host, size, port) == -1)
+	if (split_host(start, end, host, size, port, bracketed) == -1)
 		return -1;
 	*argument = next;
 	return 1;
@@ -151,6 +152,7 @@ check_hosts(struct target *target, const char **why)
 	const char *rest = target->argument, *start, *end;
 	char host[256], *canonical, *to;
 	uint16_t port;
+	bool bracketed;
 	int got;
 
 	if ((canonical = malloc(2 * strlen(rest) + 1)) == NULL) {
@@ -159,7 +161,7 @@ check_hosts(struct target *target, const char **why)
 	}
 	to = canonical;
 	for (start = rest; (got = target_next_host(&rest, host, sizeof(host),
-	    &port)) == 1; start = rest) {
+	    &port, &bracketed)) == 1; start = rest) {
 		end = rest;
 		if (end > start && end[-1] == ',')
 			end--;

@@ -5,6 +5,7 @@
 #ifndef TARGET_H
 #define TARGET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -62,9 +63,11 @@ uint32_t	target_number(const char *);
 
 /*
  * Walk the hosts of relay(host[:port], host ...) or lmtp(host:port): *argument
- * advances.  host loses the brackets of an IPv6 literal; port is 0 if none is
- * given.  Returns 1 with a host, 0 at the end, -1 if malformed.
+ * advances.  host loses its brackets, and whether it had some is told: they
+ * keep the colons of an IPv6 address apart from a port, and ask for this very
+ * host rather than its mail exchangers.  port is 0 if none is given.  Returns
+ * 1 with a host, 0 at the end, -1 if malformed.
  */
-int	target_next_host(const char **, char *, size_t, uint16_t *);
+int	target_next_host(const char **, char *, size_t, uint16_t *, bool *);
 
 #endif

@@ -73,7 +73,9 @@ struct tls	*tls_client(const struct tls_want *, int);
 enum tls_step	tls_handshake(struct tls *);
 
 /*
- * Read or write up to size octets; TLS_DONE sets *done, at least 1.
+ * Read or write up to size octets; TLS_DONE sets *done, at least 1.  What is
+ * not written at first must be what is written next.  After a write that has
+ * failed there may still be something to read.
  */
 enum tls_step	tls_read(struct tls *, void *, size_t, size_t *);
 enum tls_step	tls_write(struct tls *, const void *, size_t, size_t *);

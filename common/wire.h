@@ -140,6 +140,8 @@ struct w_start_config_ntf {
 /* The secrets file, as a sealed memfd; only for who logs in elsewhere. */
 struct w_start_secrets_ntf {
 	uint64_t generation;		/* of the configuration it goes with */
+	uint8_t  refused;		/* it cannot be used: there may be a
+					   login for anybody */
 };
 
 enum wire_log { WIRE_LOG_FILE = 1, WIRE_LOG_SYSLOG };

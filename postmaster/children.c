@@ -81,11 +81,19 @@ are_pair(enum process one, enum process other)
 	return false;
 }
 
-/* The smtpd that has the local socket to itself. */
+/* The first smtpd has the local socket to itself. */
 static bool
 is_local(const struct child_process *child)
 {
 	return child->process == PROC_SMTPD &&
+	    child->instance % WIRE_WORKERS == 0;
+}
+
+/* The first relay reaches Unix sockets, and no network. */
+static bool
+is_local_relay(const struct child_process *child)
+{
+	return child->process == PROC_RELAY &&
 	    child->instance % WIRE_WORKERS == 0;
 }
 
@@ -113,6 +121,26 @@ tell_config(struct child_process *child)
 		    wire_process(child->process));
 	else
 		start_tell(child->start, IMSG_START_CONFIG_NTF, &ntf, fd);
+}
+
+static void
+tell_secrets(struct child_process *child)
+{
+	struct w_start_secrets_ntf ntf;
+	int fd;
+
+	if (state.settings->secrets == -1)
+		return;
+	if ((fd = fcntl(state.settings->secrets, F_DUPFD_CLOEXEC, 0)) == -1) {
+		log_errno(LOG_ERR, "start", "handing over the secrets");
+		/* Without them it would send what it must not. */
+		kill(child->pid, SIGKILL);
+		return;
+	}
+	memset(&ntf, 0, sizeof(ntf));
+	ntf.generation = state.generation;
+	ntf.refused = state.settings->secrets_refused;
+	start_tell(child->start, IMSG_START_SECRETS_NTF, &ntf, fd);
 }
 
 static void
@@ -196,12 +224,13 @@ tell_go(struct child_process *child)
 	ntf.workers = 1;
 	if (child->process == PROC_SMTPD)
 		ntf.workers = is_local(child) ? 1 : settings->smtpd_workers;
-	else if (child->process == PROC_RELAY)
+	else if (child->process == PROC_RELAY && !is_local_relay(child))
 		ntf.workers = settings->relay_workers;
 	ntf.uid = settings->identities[child->process].uid;
 	ntf.gid = settings->identities[child->process].gid;
 	ntf.rootless = state.options->rootless;
-	if (child->process == PROC_SMTPD || child->process == PROC_RELAY)
+	if (child->process == PROC_SMTPD || (child->process == PROC_RELAY &&
+	    !is_local_relay(child)))
 		root = settings->empty_directory;
 	else if (child->process == PROC_SPOOLD)
 		root = settings->spool_directory;
@@ -237,7 +266,8 @@ start_child(struct child_process *child)
 	child->start = start_new(state.base, &far);
 	if (child->start != NULL)
 		child->pid = program_start(child->process, child->instance,
-		    far, state.ready, state.options->debug);
+		    is_local_relay(child) ? "-l" : NULL, far, state.ready,
+		    state.options->debug);
 	if (far != -1)
 		close(far);
 	if (child->start == NULL || child->pid == -1) {
@@ -249,6 +279,8 @@ start_child(struct child_process *child)
 		return;
 	}
 	tell_config(child);
+	if (child->process == PROC_RELAY)
+		tell_secrets(child);
 	logs_hand_over(child->process, tell_log, child);
 	TAILQ_FOREACH(listener, listen_all(), entry)
 		if (accepts(child, listener))
@@ -390,7 +422,7 @@ children_start(struct event_base *base, const struct settings *settings,
 		tell_stayers();
 	}
 	add_child(PROC_POLICYD, 0);
-	for (i = 0; i < settings->relay_workers; i++)
+	for (i = 0; i <= settings->relay_workers; i++)
 		add_child(PROC_RELAY, first + i);
 	add_child(PROC_SMTPD, first);
 	if (conf_section(settings->conf, "smtpd", NULL) != NULL)

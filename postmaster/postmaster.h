@@ -52,6 +52,8 @@ struct settings {
 	unsigned int	 smtpd_workers;
 	unsigned int	 relay_workers;
 	bool		 unusable;	/* no file, or an account is missing */
+	int		 secrets;	/* a sealed memfd; -1: there are none */
+	bool		 secrets_refused;	/* there may be any */
 };
 
 /*
@@ -81,6 +83,13 @@ int	part_print(const struct conf *, enum process, FILE *);
  */
 int	part_open(const struct conf *, enum process);
 
+/* secrets.c: the logins for next hops */
+
+/*
+ * Read the file of secrets into the settings, and complain.
+ */
+void	secrets_open(struct settings *, const struct options *);
+
 /* program.c: the programs of the processes, and how they are executed */
 
 /*
@@ -89,10 +98,12 @@ int	part_open(const struct conf *, enum process);
 int	 program_find(const char **);
 
 /*
- * Start process, instance; the descriptors become its start link and its
- * readiness count.  Returns its pid, or -1 with errno.
+ * Start process, instance, with an option before its number if that is not
+ * NULL; the descriptors become its start link and its readiness count.
+ * Returns its pid, or -1 with errno.
  */
-pid_t	 program_start(enum process, unsigned int, int, int, bool);
+pid_t	 program_start(enum process, unsigned int, const char *, int, int,
+	    bool);
 
 /*
  * Run NAME -n as that identity on a part of the configuration, and copy what

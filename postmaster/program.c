@@ -103,21 +103,25 @@ set_standard(bool keep_stderr)
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
-/* In the child: execute the program. */
+/* In the child: execute the program; option may be NULL. */
 static void
-execute(enum process process, const char *argument)
+execute(enum process process, const char *option, const char *argument)
 {
-	char path[PATH_MAX + 16], word[16];
-	char *argv[] = { path, word, NULL };
+	char path[PATH_MAX + 16], words[2][16];
+	char *argv[] = { path, words[0], words[1], NULL };
 
 	snprintf(path, sizeof(path), "%s/%s", libexec, wire_process(process));
-	snprintf(word, sizeof(word), "%s", argument);
+	snprintf(words[0], sizeof(words[0]), "%s",
+	    option != NULL ? option : argument);
+	snprintf(words[1], sizeof(words[1]), "%s", argument);
+	if (option == NULL)
+		argv[2] = NULL;
 	execve(path, argv, environment());
 }
 
 pid_t
-program_start(enum process process, unsigned int instance, int start,
-    int ready, bool keep_stderr)
+program_start(enum process process, unsigned int instance,
+    const char *option, int start, int ready, bool keep_stderr)
 {
 	char number[16];
 	pid_t pid;
@@ -133,7 +137,7 @@ program_start(enum process process, unsigned int instance, int start,
 		_exit(127);
 	closefrom(READY_FD + 1);
 	snprintf(number, sizeof(number), "%u", instance);
-	execute(process, number);
+	execute(process, option, number);
 	_exit(127);
 }
 
@@ -152,7 +156,7 @@ check_in_child(enum process process, const struct settings *settings,
 	if (!options->rootless && identity->uid != 0 &&
 	    jail_become("", identity->uid, identity->gid, false) == -1)
 		_exit(126);
-	execute(process, "-n");
+	execute(process, NULL, "-n");
 	_exit(127);
 }
 

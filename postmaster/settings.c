@@ -262,12 +262,14 @@ settings_new(struct conf *conf, const struct options *options)
 	if ((settings = calloc(1, sizeof(*settings))) == NULL)
 		fatal("settings");
 	settings->conf = conf;
+	settings->secrets = -1;
 	settings->unusable = conf->lacking > 0;
 	find_hostname(settings);
 	find_directories(settings);
 	settings->smtpd_workers = workers(conf, "smtpd-workers", cores);
 	settings->relay_workers = workers(conf, "relay-workers",
 	    cores < RELAYS_MAX ? cores : RELAYS_MAX);
+	secrets_open(settings, options);
 	settings->log_group = getgid();
 	if (options->rootless) {
 		find_invoker(settings, options->check);
@@ -284,6 +286,8 @@ settings_free(struct settings *settings)
 {
 	if (settings == NULL)
 		return;
+	if (settings->secrets != -1)
+		close(settings->secrets);
 	conf_free(settings->conf);
 	free(settings);
 }

@@ -1,7 +1,10 @@
 /*
- * Next hops: what a hop's text means, the transactions that wait for it and
- * the connections to it.  Knows whether a hop can be reached, and how long to
- * leave one alone that cannot.
+ * Next hops: the transactions that wait for each, the searches that go for
+ * conversations, and the conversations that serve it.  A hop that no host of
+ * which can be reached is closed for a while: spoold is told until when.
+ *
+ * While none of its hosts has answered, one search at a time finds out
+ * whether more make sense.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,282 +12,479 @@
 #include "clock.h"
 #include "log.h"
 #include "relay.h"
-#include "target.h"
 
-#define CONNECTIONS	20		/* to one hop at a time */
-#define HOPS_KEPT	256		/* idle ones too, up to this */
-#define CLOSED_MIN	(1 * MINUTE)	/* at first, then doubled */
-#define CLOSED_MAX	(10 * MINUTE)
-#define PORT_SMTP	25
-#define PORT_LMTP	24
+#define HOPS_KEPT	4096		/* that are idle */
+#define SEEN_MAX	20		/* hosts and addresses remembered */
+#define SEEN_TIME	(5 * MINUTE)	/* at most, whatever DNS says */
+#define BEARS_TIME	(1 * MINUTE)	/* fewer connections, when refused */
 
-struct hop {
-	LIST_ENTRY(hop)	 entry;
-	char		*text;
-	char		*fault;		/* why it is none; NULL if it is one */
-	bool		 lmtp;
-	struct host	*hosts;
-	size_t		 count;
-	struct transactions waiting;
-	struct conversation *open[CONNECTIONS];
-	size_t		 open_count;
-	bool		 reachable;	/* a host has greeted us lately */
-	unsigned int	 failures;	/* in a row */
+/* What the last search has seen of it. */
+struct seen {
+	char		*host;
+	unsigned int	 preference;
+	struct endpoint	*endpoint;	/* held; NULL: */
+	char		*fault;		/* why there is none */
 };
 
-static LIST_HEAD(, hop) hops = LIST_HEAD_INITIALIZER(hops);
-static size_t hop_count;
-static const struct child *child;
+struct hop {
+	RB_ENTRY(hop)	 entry;
+	TAILQ_ENTRY(hop) idle;		/* if is_idle */
+	bool		 is_idle;
+	unsigned int	 holders;
+	char		*text;
+	char		*exchange;
+	char		*class;		/* of the senders, for its secrets */
+	const char	*fault;		/* why it is none; NULL if it is one */
+	struct sources	 sources;
+	struct transactions waiting;
+	size_t		 waiting_count;
+	struct search	**searches;
+	size_t		 search_count;
+	struct conversation **serving;
+	size_t		 serving_count;
+	struct seen	 seen[SEEN_MAX];
+	size_t		 seen_count;
+	int64_t		 seen_until;	/* monotonic: rest there is for us */
+	bool		 reachable;	/* a host has taken us lately */
+	unsigned int	 failures;	/* in a row, of whole searches */
+	int64_t		 closed_until;	/* as spoold was told; wall clock */
+	size_t		 bears;		/* connections, while: */
+	int64_t		 bears_until;	/* monotonic */
+};
+
+static int
+compare(struct hop *a, struct hop *b)
+{
+	int order;
+
+	if ((order = strcmp(a->text, b->text)) == 0 &&
+	    (order = strcmp(a->exchange, b->exchange)) == 0)
+		order = strcmp(a->class, b->class);
+	return order;
+}
+
+RB_HEAD(hop_tree, hop);
+RB_GENERATE_STATIC(hop_tree, hop, entry, compare)
+TAILQ_HEAD(hop_list, hop);
+
+static struct {
+	const struct child *child;
+	struct hop_tree	 all;
+	struct hop_list	 idle;		/* the longest idle first */
+	size_t		 count;
+	size_t		 idle_count;
+} hops = {
+	.all = RB_INITIALIZER(&hops.all),
+	.idle = TAILQ_HEAD_INITIALIZER(hops.idle)
+};
 
 /*
  * Hops are looked up in this process's part of the configuration.
  */
 void
-hop_configure(struct child *c)
+hop_configure(struct child *child)
 {
-	child = c;
+	hops.child = child;
 }
 
-/* ---- what a hop's text means ---- */
+/* ---- the table ---- */
 
-static void
-add_host(struct hop *hop, const char *name, const char *address, uint16_t port)
-{
-	struct host *host;
-
-	hop->hosts = reallocarray(hop->hosts, hop->count + 1, sizeof(*host));
-	if (hop->hosts == NULL)
-		fatal("reallocarray");
-	host = &hop->hosts[hop->count++];
-	strlcpy(host->name, name, sizeof(host->name));
-	strlcpy(host->address, address, sizeof(host->address));
-	host->port = port;
-	if (port == 0)
-		host->port = hop->lmtp ? PORT_LMTP : PORT_SMTP;
-}
-
-/* relay(host:port, ...) or lmtp(...); returns what is wrong with it. */
-static const char *
-read_call(struct hop *hop)
-{
-	struct target target;
-	const char *why = NULL, *argument;
-	char name[WIRE_DOMAIN];
-	uint16_t port;
-	int more;
-
-	if (target_parse(hop->text, &target, &why) == -1)
-		return why;
-	if (target.kind != TARGET_CALL || (target.call != CALL_RELAY &&
-	    target.call != CALL_LMTP)) {
-		target_free(&target);
-		return "it is neither relay(...) nor lmtp(...)";
-	}
-	hop->lmtp = target.call == CALL_LMTP;
-	argument = target.argument;
-	if (hop->lmtp && argument[0] == '/') {
-		target_free(&target);
-		return "LMTP is spoken by TCP only";
-	}
-	while ((more = target_next_host(&argument, name, sizeof(name),
-	    &port)) == 1)
-		add_host(hop, name, name, port);
-	target_free(&target);
-	if (more == -1)
-		return "its list of hosts is malformed";
-	return hop->count == 0 ? "it names no host" : NULL;
-}
-
-/* One word that names a host, of a [relay] section. */
-static int
-read_word(struct hop *hop, const char *name, const char *word, uint16_t port)
-{
-	char host[WIRE_DOMAIN];
-	uint16_t own;
-
-	if (target_next_host(&word, host, sizeof(host), &own) != 1)
-		return -1;
-	add_host(hop, name != NULL ? name : host, host, own != 0 ? own : port);
-	return 0;
-}
-
-/* [relay NAME]: its addresses in order, else its name. */
-static const char *
-read_section(struct hop *hop, const struct conf_section *section)
-{
-	const char *name = conf_string(section, "name", section->name);
-	uint16_t port = (uint16_t)conf_number(section, "port", 0);
-	struct conf_setting *s;
-	size_t i;
-
-	for (s = conf_setting(section, "address"); s != NULL;
-	    s = conf_again(s))
-		for (i = 0; i < s->count; i++)
-			if (read_word(hop, name, s->words[i].text,
-			    port) == -1)
-				return "an address of it is malformed";
-	if (hop->count == 0 && read_word(hop, NULL, name, port) == -1)
-		return "its name is malformed";
-	return NULL;
-}
-
-static void
-read_text(struct hop *hop)
-{
-	const struct conf_section *section;
-	const char *why;
-
-	if (strchr(hop->text, '(') != NULL)
-		why = read_call(hop);
-	else if ((section = conf_section(child->conf, "relay",
-	    hop->text)) != NULL)
-		why = read_section(hop, section);
-	else
-		why = "the configuration has no such [relay]";
-	if (why != NULL && (hop->fault = strdup(why)) == NULL)
-		fatal("strdup");
-}
-
-/*
- * -n: complain of [relay] sections that cannot be used.
- */
 void
-hop_check(struct conf *conf)
+hop_forget_seen(struct hop *hop)
 {
-	struct conf_section *section;
-	struct conf_setting *port;
-	struct hop scratch;
-	const char *why;
-	int64_t number;
+	struct seen *seen;
 
-	for (section = conf_section(conf, "relay", NULL); section != NULL;
-	    section = conf_next(section)) {
-		number = conf_number(section, "port", PORT_SMTP);
-		port = conf_setting(section, "port");
-		if (port != NULL && (number < 1 || number > 65535))
-			conf_wrong(conf, &port->place,
-			    "a port is a number from 1 to 65535");
-		memset(&scratch, 0, sizeof(scratch));
-		if ((why = read_section(&scratch, section)) != NULL)
-			conf_wrong(conf, &section->place,
-			    "[relay %s] cannot be used: %s; write host or "
-			    "host:port", section->name, why);
-		free(scratch.hosts);
+	while (hop->seen_count > 0) {
+		seen = &hop->seen[--hop->seen_count];
+		endpoint_release(seen->endpoint);
+		free(seen->host);
+		free(seen->fault);
 	}
-}
-
-/* ---- hops ---- */
-
-static bool
-is_idle(const struct hop *hop)
-{
-	return hop->open_count == 0 && TAILQ_EMPTY(&hop->waiting);
+	hop->seen_until = 0;
 }
 
 static void
 hop_free(struct hop *hop)
 {
-	LIST_REMOVE(hop, entry);
-	hop_count--;
+	RB_REMOVE(hop_tree, &hops.all, hop);
+	hops.count--;
+	hop_forget_seen(hop);
 	free(hop->text);
-	free(hop->fault);
-	free(hop->hosts);
+	free(hop->exchange);
+	free(hop->class);
+	free(hop->sources.list);
+	free(hop->searches);
+	free(hop->serving);
 	free(hop);
 }
 
-/* Forget hops that nobody needs now, if there are many. */
+/* Is it idle or not: keep the list of those that are. */
+static void
+settle(struct hop *hop)
+{
+	bool idle = hop->holders == 0 && hop->waiting_count == 0 &&
+	    hop->search_count == 0 && hop->serving_count == 0;
+
+	if (idle == hop->is_idle)
+		return;
+	hop->is_idle = idle;
+	if (idle) {
+		hop->reachable = false;
+		TAILQ_INSERT_TAIL(&hops.idle, hop, idle);
+		hops.idle_count++;
+	} else {
+		TAILQ_REMOVE(&hops.idle, hop, idle);
+		hops.idle_count--;
+	}
+}
+
+/* Forget who has been idle longest, if there are many. */
 static void
 trim(void)
 {
-	struct hop *hop, *next;
-
-	if (hop_count < HOPS_KEPT)
-		return;
-	LIST_FOREACH_SAFE(hop, &hops, entry, next)
-		if (is_idle(hop))
-			hop_free(hop);
-}
-
-static struct hop *
-find(const char *text)
-{
 	struct hop *hop;
 
-	LIST_FOREACH(hop, &hops, entry)
-		if (strcmp(hop->text, text) == 0)
-			return hop;
-	trim();
-	if ((hop = calloc(1, sizeof(*hop))) == NULL ||
-	    (hop->text = strdup(text)) == NULL)
-		fatal("calloc");
-	TAILQ_INIT(&hop->waiting);
-	LIST_INSERT_HEAD(&hops, hop, entry);
-	hop_count++;
-	read_text(hop);
+	while (hops.idle_count > HOPS_KEPT) {
+		hop = TAILQ_FIRST(&hops.idle);
+		TAILQ_REMOVE(&hops.idle, hop, idle);
+		hops.idle_count--;
+		hop_free(hop);
+	}
+}
+
+/*
+ * By text, exchange and class of the sender; with why it is none.
+ */
+struct hop *
+hop_find(const char *text, const char *exchange, const char *class,
+    const char **fault)
+{
+	struct hop key, *hop;
+
+	key.text = __DECONST(char *, text);
+	key.exchange = __DECONST(char *, exchange);
+	key.class = __DECONST(char *, class);
+	if ((hop = RB_FIND(hop_tree, &hops.all, &key)) == NULL) {
+		trim();
+		if ((hop = calloc(1, sizeof(*hop))) == NULL ||
+		    (hop->text = strdup(text)) == NULL ||
+		    (hop->exchange = strdup(exchange)) == NULL ||
+		    (hop->class = strdup(class)) == NULL)
+			fatal("calloc");
+		TAILQ_INIT(&hop->waiting);
+		hop->fault = sources_read(hops.child->conf, hop->text,
+		    hop->exchange, &hop->sources);
+		RB_INSERT(hop_tree, &hops.all, hop);
+		hops.count++;
+		settle(hop);
+	}
+	*fault = hop->fault;
 	return hop;
 }
 
 const char *
-hop_name(const struct hop *hop)
+hop_text(const struct hop *hop)
 {
 	return hop->text;
 }
 
-bool
-hop_is_lmtp(const struct hop *hop)
+const struct policy *
+hop_policy(const struct hop *hop)
 {
-	return hop->lmtp;
+	return hop->sources.policy;
 }
 
 /*
- * The nth host in order of preference; NULL behind the last.
+ * The nth place where hosts are to be had from; NULL behind the last.
  */
-const struct host *
-hop_host(const struct hop *hop, size_t n)
+const struct source *
+hop_source(const struct hop *hop, size_t n)
 {
-	return n < hop->count ? &hop->hosts[n] : NULL;
+	return n < hop->sources.count ? &hop->sources.list[n] : NULL;
 }
 
-static void
-open_one(struct hop *hop)
+const struct secret *
+hop_secret(const struct hop *hop, const struct source *source)
 {
-	if (hop->open_count == CONNECTIONS)
-		return;
-	hop->open[hop->open_count++] = conversation_new(hop, child);
+	if (hop->sources.policy->auth_none || source->key == NULL)
+		return NULL;
+	return secret_find(source->key, hop->class);
 }
 
-/* Somebody waits: let an idle connection take it, or make one. */
-static void
-find_connection(struct hop *hop)
+void
+hop_hold(struct hop *hop)
+{
+	hop->holders++;
+	settle(hop);
+}
+
+void
+hop_release(struct hop *hop)
+{
+	hop->holders--;
+	settle(hop);
+}
+
+bool
+hop_all_idle(void)
+{
+	return hops.count == hops.idle_count;
+}
+
+/* ---- what was seen of its hosts ---- */
+
+static bool
+is_seen(const struct hop *hop, const struct host *host,
+    const struct endpoint *endpoint)
 {
 	size_t i;
 
-	for (i = 0; i < hop->open_count; i++)
-		if (conversation_take(hop->open[i]))
-			return;
-	/* One connection finds out whether more make sense. */
-	if (hop->reachable || hop->open_count == 0)
-		open_one(hop);
+	for (i = 0; i < hop->seen_count; i++)
+		if (hop->seen[i].endpoint == endpoint &&
+		    (endpoint != NULL ||
+		    strcmp(hop->seen[i].host, host->name) == 0))
+			return true;
+	return false;
 }
 
 /*
- * A transaction for the hop of this text, which is taken.
+ * A search has come to this host: to an address of it, or to nothing, as the
+ * fault says.
  */
 void
-hop_submit(const char *text, struct transaction *t)
+hop_saw(struct hop *hop, const struct host *host, struct endpoint *endpoint,
+    const struct reply *fault)
 {
-	struct hop *hop = find(text);
-	struct reply fault;
+	struct seen *seen;
 
-	if (hop->fault != NULL) {
-		reply_fault(&fault, 451, "4.3.5", "next hop %s: %s",
-		    text, hop->fault);
+	if (hop->seen_count == SEEN_MAX || is_seen(hop, host, endpoint))
+		return;
+	seen = &hop->seen[hop->seen_count++];
+	memset(seen, 0, sizeof(*seen));
+	seen->preference = host->preference;
+	if ((seen->host = strdup(host->name)) == NULL || (fault != NULL &&
+	    (seen->fault = strdup(fault->text)) == NULL))
+		fatal("strdup");
+	seen->endpoint = endpoint;
+	if (endpoint != NULL)
+		endpoint_hold(endpoint);
+}
+
+/* ---- conversations ---- */
+
+/* How many it may have. */
+static size_t
+limit(const struct hop *hop)
+{
+	if (hop->bears_until > clock_monotonic())
+		return hop->bears;
+	return hop->sources.policy->max_connections;
+}
+
+static void
+serve(struct hop *hop, struct conversation *c)
+{
+	hop->serving = reallocarray(hop->serving, hop->serving_count + 1,
+	    sizeof(struct conversation *));
+	if (hop->serving == NULL)
+		fatal("reallocarray");
+	hop->serving[hop->serving_count++] = c;
+	conversation_serve(c, hop);
+}
+
+static void
+remove_serving(struct hop *hop, const struct conversation *c)
+{
+	size_t i;
+
+	for (i = 0; i < hop->serving_count; i++)
+		if (hop->serving[i] == c) {
+			hop->serving[i] = hop->serving[--hop->serving_count];
+			return;
+		}
+}
+
+/* Is there a conversation at rest that we know to be right? */
+static bool
+take_resting(struct hop *hop)
+{
+	struct conversation *c;
+	size_t i;
+
+	if (hop->seen_count == 0 || hop->seen_until < clock_monotonic())
+		return false;
+	for (i = 0; i < hop->seen_count; i++)
+		if (hop->seen[i].endpoint != NULL &&
+		    (c = endpoint_take(hop->seen[i].endpoint)) != NULL) {
+			serve(hop, c);
+			return true;
+		}
+	return false;
+}
+
+/* ---- searches ---- */
+
+static void
+remove_search(struct hop *hop, struct search *search)
+{
+	size_t i;
+
+	for (i = 0; i < hop->search_count; i++)
+		if (hop->searches[i] == search) {
+			hop->searches[i] = hop->searches[--hop->search_count];
+			break;
+		}
+	search_free(search);
+}
+
+/* Nobody waits any more: neither should these. */
+static void
+drop_waiting_searches(struct hop *hop)
+{
+	size_t i;
+
+	for (i = hop->search_count; i-- > 0;)
+		if (search_waits(hop->searches[i]))
+			remove_search(hop, hop->searches[i]);
+}
+
+/* Is one more worth its while? */
+static bool
+may_search(const struct hop *hop)
+{
+	size_t i;
+
+	if (hop->search_count >= hop->waiting_count ||
+	    hop->serving_count + hop->search_count >= limit(hop) ||
+	    (hop->search_count > 0 && !hop->reachable))
+		return false;
+	for (i = 0; i < hop->search_count; i++)
+		if (search_waits(hop->searches[i]))
+			return false;
+	return true;
+}
+
+/* It is closed to all that wait: so be it. */
+static void
+fail_waiting(struct hop *hop, const struct reply *fault, const char *host,
+    int64_t closed_until)
+{
+	struct transaction *t;
+
+	if (fault->code >= 500)
+		closed_until = 0;
+	else if (closed_until == 0)
+		closed_until = clock_now() + endpoint_pause(hop->failures);
+	hop->failures++;
+	hop->reachable = false;
+	hop->closed_until = closed_until;
+	while ((t = hop_next(hop)) != NULL) {
+		transaction_rest(t, fault, false);
+		transaction_done(t, closed_until, host, "");
+	}
+}
+
+static void	on_found(const struct found *, void *);
+
+/* Have what waits served: by who rests, by new searches. */
+static void
+find_conversations(struct hop *hop)
+{
+	struct search *search;
+	bool insist;
+
+	while (hop->waiting_count > 0 && hop->serving_count < limit(hop) &&
+	    take_resting(hop))
+		continue;
+	while (may_search(hop)) {
+		/* spoold sends nothing to what is closed: somebody asks. */
+		insist = hop->closed_until > clock_now();
+		if (hop->search_count == 0)
+			hop_forget_seen(hop);
+		search = search_new(hop, insist, NULL, on_found, hop);
+		hop->searches = reallocarray(hop->searches,
+		    hop->search_count + 1, sizeof(struct search *));
+		if (hop->searches == NULL)
+			fatal("reallocarray");
+		hop->searches[hop->search_count++] = search;
+	}
+	settle(hop);
+}
+
+static void
+found_none(struct hop *hop, const struct found *found)
+{
+	struct reply fault = *found->fault;
+	char host[WIRE_NAME];
+	int64_t closed_until = found->closed_until;
+
+	strlcpy(host, found->host, sizeof(host));
+	remove_search(hop, found->search);
+	if (hop->serving_count > 0) {
+		hop->bears = hop->serving_count;
+		hop->bears_until = clock_monotonic() + BEARS_TIME;
+	} else if (hop->search_count == 0)
+		fail_waiting(hop, &fault, host, closed_until);
+}
+
+static void
+on_found(const struct found *found, void *arg)
+{
+	struct hop *hop = arg;
+	struct conversation *c = found->conversation;
+	int64_t lifetime = found->lifetime;
+
+	if (c == NULL)
+		found_none(hop, found);
+	else {
+		if (lifetime > SEEN_TIME)
+			lifetime = SEEN_TIME;
+		hop->seen_until = clock_monotonic() + lifetime;
+		hop->reachable = true;
+		hop->failures = 0;
+		hop->closed_until = 0;
+		remove_search(hop, found->search);
+		serve(hop, c);
+	}
+	find_conversations(hop);
+	relay_idle();
+}
+
+/* ---- transactions ---- */
+
+/*
+ * A transaction for the hop of this text and exchange, which is taken.
+ */
+void
+hop_submit(const char *text, const char *exchange, struct transaction *t)
+{
+	struct reply fault;
+	const char *why;
+	struct hop *hop;
+
+	hop = hop_find(text, exchange, secret_class(t->sender), &why);
+	if (why != NULL) {
+		reply_fault(&fault, STAGE_NONE, 451, "4.3.5",
+		    "next hop %s: %s", text, why);
 		transaction_rest(t, &fault, false);
-		transaction_done(t, 0, "");
+		transaction_done(t, 0, "", "");
 		return;
 	}
 	TAILQ_INSERT_TAIL(&hop->waiting, t, entry);
-	find_connection(hop);
+	hop->waiting_count++;
+	find_conversations(hop);
+}
+
+struct transaction *
+hop_next(struct hop *hop)
+{
+	struct transaction *t = TAILQ_FIRST(&hop->waiting);
+
+	if (t != NULL) {
+		TAILQ_REMOVE(&hop->waiting, t, entry);
+		hop->waiting_count--;
+	}
+	return t;
 }
 
 /*
@@ -296,79 +496,25 @@ hop_take_back(struct hop *hop, struct transaction *t)
 	t->returned = true;
 	transaction_again(t);
 	TAILQ_INSERT_HEAD(&hop->waiting, t, entry);
+	hop->waiting_count++;
 }
 
-/*
- * The transaction that waited longest, taken from the queue; NULL if none.
- */
-struct transaction *
-hop_next(struct hop *hop)
-{
-	struct transaction *t = TAILQ_FIRST(&hop->waiting);
-
-	if (t != NULL)
-		TAILQ_REMOVE(&hop->waiting, t, entry);
-	return t;
-}
-
-/*
- * A host of it has greeted us: the other connections are worth their while,
- * one for each transaction that waits behind the first.
- */
 void
-hop_reached(struct hop *hop)
+hop_rests(struct hop *hop, struct conversation *c)
 {
-	struct transaction *t;
-
-	hop->failures = 0;
-	if (hop->reachable)
-		return;
-	hop->reachable = true;
-	TAILQ_FOREACH(t, &hop->waiting, entry)
-		if (TAILQ_NEXT(t, entry) != NULL)
-			open_one(hop);
+	remove_serving(hop, c);
+	if (hop->waiting_count == 0)
+		drop_waiting_searches(hop);
+	endpoint_rest(conversation_endpoint(c), c);
+	settle(hop);
+	relay_idle();
 }
 
-/* None of its hosts can be reached: so be it for all that wait. */
-static void
-fail_waiting(struct hop *hop, const struct reply *fault, const char *host)
-{
-	struct transaction *t;
-	int64_t closed = CLOSED_MIN, until;
-	unsigned int i;
-
-	for (i = 0; i < hop->failures && closed < CLOSED_MAX; i++)
-		closed *= 2;
-	if (closed > CLOSED_MAX)
-		closed = CLOSED_MAX;
-	hop->failures++;
-	until = clock_now() + closed;
-	while ((t = hop_next(hop)) != NULL) {
-		transaction_rest(t, fault, false);
-		transaction_done(t, until, host);
-	}
-}
-
-/*
- * A connection has ended; with a fault if no host could be reached at all.
- */
 void
-hop_closed(struct hop *hop, struct conversation *c, const struct reply *fault,
-    const char *host)
+hop_left(struct hop *hop, struct conversation *c)
 {
-	size_t i;
-
-	if (fault != NULL)
-		hop->reachable = false;
-	for (i = 0; i < hop->open_count; i++)
-		if (hop->open[i] == c) {
-			hop->open[i] = hop->open[--hop->open_count];
-			break;
-		}
-	if (fault != NULL && hop->open_count == 0)
-		fail_waiting(hop, fault, host);
-	else if (fault == NULL && !TAILQ_EMPTY(&hop->waiting))
-		find_connection(hop);
+	remove_serving(hop, c);
+	find_conversations(hop);
 	relay_idle();
 }
 
@@ -382,38 +528,75 @@ hop_drop(const struct link *link)
 	struct hop *hop;
 	size_t i;
 
-	LIST_FOREACH(hop, &hops, entry) {
+	RB_FOREACH(hop, hop_tree, &hops.all) {
 		TAILQ_FOREACH_SAFE(t, &hop->waiting, entry, next)
 			if (t->link == link) {
 				TAILQ_REMOVE(&hop->waiting, t, entry);
+				hop->waiting_count--;
 				transaction_free(t);
 			}
-		for (i = hop->open_count; i-- > 0;)
-			conversation_drop(hop->open[i], link);
+		for (i = hop->serving_count; i-- > 0;)
+			if (i < hop->serving_count)
+				conversation_drop(hop->serving[i], link);
+		settle(hop);
 	}
 }
 
-bool
-hop_all_idle(void)
-{
-	struct hop *hop;
+/* ---- for people ---- */
 
-	LIST_FOREACH(hop, &hops, entry)
-		if (!is_idle(hop))
-			return false;
-	return true;
+static void
+print_hop(const struct hop *hop, FILE *out)
+{
+	const struct seen *seen;
+	const char *host = "";
+	char date[32];
+	size_t i;
+
+	if (hop->class[0] != '\0')
+		fprintf(out, "for mail from %s\n", hop->class);
+	fprintf(out, "%zu transactions wait, %zu conversations serve, "
+	    "%zu are looked for\n", hop->waiting_count, hop->serving_count,
+	    hop->search_count);
+	if (hop->closed_until > clock_now()) {
+		clock_date(hop->closed_until, date, sizeof(date));
+		fprintf(out, "closed until %s\n", date);
+	}
+	for (i = 0; i < hop->seen_count; i++) {
+		seen = &hop->seen[i];
+		if (strcmp(host, seen->host) != 0)
+			fprintf(out, "host %s preference %u\n", seen->host,
+			    seen->preference);
+		host = seen->host;
+		if (seen->endpoint != NULL)
+			endpoint_print(seen->endpoint, out);
+		else
+			fprintf(out, "  %s\n", seen->fault);
+	}
 }
 
 /*
- * Take nothing new: end the connections that are kept for reuse.
+ * RELAY_STATE: what is known of a hop, whoever the sender is.
  */
 void
-hop_end(void)
+hop_print(const char *text, const char *exchange, FILE *out)
 {
-	struct hop *hop;
-	size_t i;
+	char none[] = "";
+	struct hop key = { .class = none }, *hop;
+	bool known = false;
 
-	LIST_FOREACH(hop, &hops, entry)
-		for (i = hop->open_count; i-- > 0;)
-			conversation_end(hop->open[i]);
+	key.text = __DECONST(char *, text);
+	key.exchange = __DECONST(char *, exchange);
+	for (hop = RB_NFIND(hop_tree, &hops.all, &key); hop != NULL &&
+	    strcmp(hop->text, text) == 0 &&
+	    strcmp(hop->exchange, exchange) == 0;
+	    hop = RB_NEXT(hop_tree, &hops.all, hop)) {
+		known = true;
+		if (hop->fault != NULL)
+			fprintf(out, "it is no next hop: %s\n", hop->fault);
+		else
+			print_hop(hop, out);
+	}
+	if (!known)
+		fprintf(out, "nothing is known of it: relay has sent nothing "
+		    "there since it was started\n");
 }

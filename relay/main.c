@@ -1,35 +1,108 @@
 /*
  * relay: speaks SMTP and LMTP with next hops.  Opens no file and accepts no
- * connection; knows no queue.
+ * connection; knows no queue.  As relay -l it has Unix sockets in place of
+ * the network.
  */
-#include "dns.h"
+#include <stdlib.h>
+#include <string.h>
+
 #include "log.h"
 #include "loop.h"
 #include "relay.h"
 
 static struct {
-	bool	 finishing;
+	struct child	*child;
+	bool		 local;
+	bool		 finishing;
 } state;
+
+struct event_base *
+relay_base(void)
+{
+	return state.child->base;
+}
+
+const char *
+relay_hostname(void)
+{
+	return state.child != NULL ? state.child->hostname : "localhost";
+}
+
+bool
+relay_is_local(void)
+{
+	return state.local;
+}
+
+/* ---- the start ---- */
+
+/* "a, b" of what resolver lists; NULL if it is not set.  Never freed. */
+static char *
+read_resolvers(const struct conf_section *core)
+{
+	struct conf_setting *s;
+	char *servers = NULL;
+	size_t size, i;
+	FILE *out;
+
+	if (conf_setting(core, "resolver") == NULL)
+		return NULL;
+	if ((out = open_memstream(&servers, &size)) == NULL)
+		fatal("open_memstream");
+	for (s = conf_setting(core, "resolver"); s != NULL; s = conf_again(s))
+		for (i = 0; i < s->count; i++)
+			fprintf(out, "%s%s", ftell(out) > 0 ? "," : "",
+			    s->words[i].text);
+	if (fclose(out) == EOF || servers == NULL)
+		fatal("open_memstream");
+	return servers;
+}
+
+static void
+open_network(struct child *child)
+{
+	const struct conf_section *core = conf_section(child->conf, "core",
+	    NULL);
+	struct dns_settings settings = {
+		.servers = read_resolvers(core),
+		.trust_given = conf_setting(core, "resolver-trusted") != NULL,
+		.trusted = conf_bool(core, "resolver-trusted", false)
+	};
+
+	dns_open(child->base, &settings);
+	tls_open();
+	exchange_configure(child);
+}
 
 static void
 before_jail(struct child *child)
 {
-	dns_open(child->base);
+	state.child = child;
+	if (!state.local)
+		open_network(child);
+	auth_open();
+	policy_configure(child);
 	hop_configure(child);
+	endpoint_configure(child->base);
 }
+
+/* ---- the end ---- */
 
 static void
 lost_spoold(struct child *child, struct link *link)
 {
 	(void)child;
 	forget_gathering(link);
+	explain_forget(link);
 	hop_drop(link);
+	relay_idle();
 }
 
 void
 relay_idle(void)
 {
-	if (state.finishing && hop_all_idle())
+	if (state.finishing && hop_all_idle() && endpoint_all_idle() &&
+	    explain_all_idle())
 		loop_stop(0);
 }
 
@@ -39,7 +112,7 @@ on_finish(struct child *child)
 {
 	(void)child;
 	state.finishing = true;
-	hop_end();
+	endpoint_end_all();
 	relay_idle();
 }
 
@@ -48,11 +121,21 @@ static const struct child_peer peers[] = {
 	{ NULL, NULL, NULL }
 };
 
-static const struct child_ops ops = {
+static const struct child_ops network_ops = {
 	.self = PROC_RELAY,
 	.jail = JAIL_RELAY,
 	.peers = peers,
-	.check = hop_check,
+	.check = policy_check,
+	.secrets = secrets_take,
+	.before_jail = before_jail,
+	.finish = on_finish,
+};
+
+static const struct child_ops local_ops = {
+	.self = PROC_RELAY,
+	.jail = JAIL_RELAY_LOCAL,
+	.peers = peers,
+	.secrets = secrets_take,
 	.before_jail = before_jail,
 	.finish = on_finish,
 };
@@ -60,5 +143,9 @@ static const struct child_ops ops = {
 int
 main(int argc, char **argv)
 {
-	return child_main(argc, argv, &ops);
+	if (argc != 3 || strcmp(argv[1], "-l") != 0)
+		return child_main(argc, argv, &network_ops);
+	state.local = true;
+	argv[1] = argv[0];
+	return child_main(argc - 1, argv + 1, &local_ops);
 }

@@ -1,6 +1,6 @@
 /*
- * The link to spoold: transactions come in, results go out.  Keeps those
- * whose recipients are still arriving.
+ * The link to spoold: transactions and questions come in, results and
+ * answers go out.  Keeps those whose recipients are still arriving.
  */
 #include <string.h>
 
@@ -47,13 +47,20 @@ on_relay_deliver(struct link *link, struct frame *frame, void *arg)
 	else
 		TAILQ_REMOVE(&gathering, t, entry);
 	if (transaction_complete(t, req, frame) == -1) {
-		reply_fault(&fault, 451, "4.3.0",
+		reply_fault(&fault, STAGE_NONE, 451, "4.3.0",
 		    "relay was handed an incomplete transaction");
 		transaction_rest(t, &fault, false);
-		transaction_done(t, 0, "");
+		transaction_done(t, 0, "", "");
 		return;
 	}
-	hop_submit(req->hop, t);
+	hop_submit(req->hop, req->exchange, t);
+}
+
+static void
+on_relay_explain(struct link *link, struct frame *frame, void *arg)
+{
+	(void)arg;
+	explain(link, frame->id, frame->payload);
 }
 
 void
@@ -67,6 +74,14 @@ answer_relay_deliver(struct link *link, uint32_t request,
     const struct w_relay_deliver_ans *ans)
 {
 	link_answer(link, IMSG_RELAY_DELIVER_ANS, request, ans, NULL, 0, -1);
+}
+
+void
+answer_relay_explain(struct link *link, uint32_t request,
+    const struct w_relay_explain_ans *ans, const char *text, size_t length)
+{
+	link_answer(link, IMSG_RELAY_EXPLAIN_ANS, request, ans, text, length,
+	    -1);
 }
 
 /*
@@ -87,6 +102,7 @@ forget_gathering(const struct link *link)
 static const struct link_handler handlers[] = {
 	{ IMSG_RELAY_RCPT_NTF, on_relay_rcpt },
 	{ IMSG_RELAY_DELIVER_REQ, on_relay_deliver },
+	{ IMSG_RELAY_EXPLAIN_REQ, on_relay_explain },
 	{ IMSG_NONE, NULL }
 };
 

@@ -58,8 +58,9 @@ find_status(struct reply *reply, const char *text)
 		snprintf(reply->status, sizeof(reply->status), "%.*s",
 		    (int)(p - text), text);
 	else
-		snprintf(reply->status, sizeof(reply->status), "%c.0.0",
-		    class);
+		snprintf(reply->status, sizeof(reply->status), "%s",
+		    class == '2' ? "2.0.0" : class == '5' ? "5.0.0" :
+		    class == '4' ? "4.0.0" : "4.5.0");
 }
 
 /*
@@ -83,6 +84,7 @@ reply_add(struct reply *reply, const char *line)
 		return -1;
 	if (reply->code == 0) {
 		reply->code = code;
+		reply->replied = true;
 		find_status(reply, line[3] != '\0' ? line + 4 : "");
 		add_text(reply, line);
 	} else if (code != reply->code)
@@ -96,13 +98,14 @@ reply_add(struct reply *reply, const char *line)
  * What went wrong without a reply: as if the server had answered code.
  */
 void
-reply_fault(struct reply *reply, int code, const char *status,
-    const char *format, ...)
+reply_fault(struct reply *reply, enum relay_stage stage, int code,
+    const char *status, const char *format, ...)
 {
 	char text[WIRE_TEXT];
 	va_list ap;
 
 	reply_start(reply);
+	reply->stage = stage;
 	reply->code = code;
 	strlcpy(reply->status, status, sizeof(reply->status));
 	va_start(ap, format);
@@ -111,7 +114,21 @@ reply_fault(struct reply *reply, int code, const char *status,
 	add_text(reply, text);
 }
 
-/* What a reply means for a recipient. */
+/*
+ * Whatever the server says, it is no permanent matter, and no success.
+ */
+void
+reply_soften(struct reply *reply)
+{
+	if (reply->code >= 400 && reply->code < 500)
+		return;
+	reply->code = 451;
+	strlcpy(reply->status, "4.3.0", sizeof(reply->status));
+}
+
+/*
+ * What a reply means for a recipient.
+ */
 enum relay_verdict
 reply_verdict(const struct reply *reply)
 {
@@ -133,6 +150,19 @@ keyword(const char *line, const char *name)
 	return line[n] == ' ' || line[n] == '=' ? line + n + 1 : NULL;
 }
 
+/* Mechanisms, which may stand in several lines; whole ones or none. */
+static void
+add_mechanisms(struct offer *offer, const char *names)
+{
+	size_t n = strlen(offer->auth);
+
+	if (n + 1 + strlen(names) >= sizeof(offer->auth))
+		return;
+	if (n > 0)
+		offer->auth[n++] = ' ';
+	strlcpy(offer->auth + n, names, sizeof(offer->auth) - n);
+}
+
 /*
  * Take in one line of the answer to EHLO, without code and separator.
  */
@@ -147,6 +177,12 @@ offer_add(struct offer *offer, const char *line)
 		offer->eightbit = true;
 	else if (keyword(line, "DSN") != NULL)
 		offer->dsn = true;
+	else if (keyword(line, "SMTPUTF8") != NULL)
+		offer->smtputf8 = true;
+	else if (keyword(line, "STARTTLS") != NULL)
+		offer->starttls = true;
+	else if ((parameter = keyword(line, "AUTH")) != NULL)
+		add_mechanisms(offer, parameter);
 	else if ((parameter = keyword(line, "SIZE")) != NULL) {
 		offer->size = true;
 		if (isdigit((unsigned char)*parameter))

@@ -27,9 +27,7 @@ copy(const char *text)
 static char *
 copy_parameter(const char *text)
 {
-	if (command_address_fault(text) != NULL || strchr(text, ' ') != NULL)
-		return copy("");
-	return copy(text);
+	return copy(command_parameter_fits(text) ? text : "");
 }
 
 struct transaction *
@@ -148,10 +146,15 @@ transaction_result(struct transaction *t, struct recipient *r,
 	if (r->told)
 		return;
 	r->told = true;
+	if (t->link == NULL)
+		return;
 	memset(&ntf, 0, sizeof(ntf));
 	ntf.transaction = t->number;
 	ntf.recipient = r->row;
 	ntf.verdict = reply_verdict(reply);
+	ntf.stage = reply->stage;
+	ntf.replied = reply->replied;
+	ntf.dsn = t->dsn;
 	strlcpy(ntf.status, reply->status, sizeof(ntf.status));
 	strlcpy(ntf.text, reply->text, sizeof(ntf.text));
 	tell_relay_result(t->link, &ntf);
@@ -173,19 +176,23 @@ transaction_rest(struct transaction *t, const struct reply *reply,
 }
 
 /*
- * Every recipient has its result: answer, and free it.
+ * Every recipient has its result: answer, and free it.  host was tried last,
+ * and what was said there was protected so.
  */
 void
 transaction_done(struct transaction *t, int64_t closed_until,
-    const char *host)
+    const char *host, const char *protection)
 {
 	struct w_relay_deliver_ans ans;
 
 	memset(&ans, 0, sizeof(ans));
 	ans.transaction = t->number;
 	ans.closed_until = closed_until;
+	ans.reached = t->reached;
 	strlcpy(ans.host, host, sizeof(ans.host));
-	answer_relay_deliver(t->link, t->request, &ans);
+	strlcpy(ans.tls, protection, sizeof(ans.tls));
+	if (t->link != NULL)
+		answer_relay_deliver(t->link, t->request, &ans);
 	transaction_free(t);
 	relay_idle();
 }

@@ -38,7 +38,13 @@ for name in smtpd policyd spoold relay; do
 	    "$(stat -c %U "/proc/$(suite_pids $name | head -n 1)/mem")" root
 done
 is "smtpd lives in an empty folder" "$(root_of smtpd)" "$SCRATCH/run/empty"
-is "relay lives in an empty folder" "$(root_of relay)" "$SCRATCH/run/empty"
+local=$(pgrep -P "$MAIN" -f 'relay -l ')
+for pid in $(suite_pids relay | grep -v "^$local\$"); do
+	is "relay lives in an empty folder" "$(readlink "/proc/$pid/root")" \
+	    "$SCRATCH/run/empty"
+done
+is "relay -l keeps the root folder, for its sockets" \
+    "$(readlink "/proc/$local/root")" /
 is "that folder is empty" "$(ls -A "$SCRATCH/run/empty")" ""
 is "nobody can write there" "$(stat -c %U:%a "$SCRATCH/run/empty")" root:555
 is "spoold lives in the spool" "$(root_of spoold)" "$SCRATCH/spool"

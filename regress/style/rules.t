@@ -81,7 +81,11 @@ is(join(' ', included_by('ares\.h')), 'common/dns.c',
     'ares.h is included once');
 is(join(' ', included_by('seccomp\.h')), 'common/jail.c',
     'seccomp.h is included once');
-is(join(' ', included_by('openssl/.*')), '', 'OpenSSL is not included');
+is(join(' ', included_by('openssl/.*')),
+    'common/tls.c common/tls_proof.c common/tls_session.c',
+    'OpenSSL is included by the files of TLS alone');
+is(join(' ', included_by('gsasl\.h')), 'relay/auth.c',
+    'gsasl.h is included once');
 lives_in('setresuid, setuid', qr/\b(setresuid|setreuid|setuid|seteuid)\(/,
     'common/jail.c');
 lives_in('system, popen', qr/\b(system|popen)\(/);
@@ -188,13 +192,14 @@ SKIP: {
 	my $build = $ENV{BUILD} // 'build';
 	my %may = (
 		postmaster => '', deliver => '', smtpd => '', policyd => '',
-		ctl => '', spoold => 'sqlite3', relay => 'cares',
+		ctl => '', spoold => 'sqlite3', relay => 'cares ssl crypto gsasl',
 	);
 
 	skip('not built', 2 * keys %may) if !-x "$build/postmaster/postmaster";
 	for my $name (sort keys %may) {
 		my $elf = `readelf -Wdlh $build/$name/$name`;
-		my @heavy = $elf =~ /NEEDED.*\[lib(sqlite3|ssl|crypto|cares)/g;
+		my @heavy = $elf =~ /NEEDED.*\[lib(sqlite3|ssl|crypto|cares|
+		    gsasl)/gx;
 		is("@heavy", $may{$name}, "$name links only what it needs");
 		ok($elf =~ /Type:\s+DYN/ && $elf =~ /GNU_RELRO/ &&
 		    $elf =~ /BIND_NOW|FLAGS.*NOW/ && $elf !~ /GNU_STACK.*RWE/,

@@ -172,47 +172,49 @@ struct probe {
 	int		 expected[JAIL_MAX];
 };
 
-#define ROW(smtpd, policyd, spoold, relay, mailbox, mbox) { \
+#define ROW(smtpd, policyd, spoold, relay, local, mailbox, mbox) { \
 	[JAIL_SMTPD] = smtpd, [JAIL_POLICYD] = policyd, \
 	[JAIL_SPOOLD] = spoold, [JAIL_RELAY] = relay, \
-	[JAIL_MAILBOX] = mailbox, [JAIL_MBOX] = mbox }
+	[JAIL_RELAY_LOCAL] = local, [JAIL_MAILBOX] = mailbox, \
+	[JAIL_MBOX] = mbox }
 #define YES	0
 #define ANY	-1	/* granted by the filter; what follows is the file
 			   system's business */
 
 static const struct probe probes[] = {
 	{ "open /etc/passwd", probe_open_passwd,
-	    ROW(EACCES, ANY, ANY, EACCES, YES, YES) },
+	    ROW(EACCES, ANY, ANY, EACCES, EACCES, YES, YES) },
 	{ "create a file", probe_create,
-	    ROW(EACCES, EACCES, ANY, EACCES, ANY, ANY) },
+	    ROW(EACCES, EACCES, ANY, EACCES, EACCES, ANY, ANY) },
 	{ "socket(AF_INET)", probe_socket_inet,
-	    ROW(KILLED, ENOSYS, KILLED, YES, KILLED, KILLED) },
+	    ROW(KILLED, ENOSYS, KILLED, YES, ENOSYS, KILLED, KILLED) },
 	{ "socket(AF_UNIX)", probe_socket_unix,
-	    ROW(KILLED, YES, KILLED, ENOSYS, KILLED, KILLED) },
+	    ROW(KILLED, YES, KILLED, ENOSYS, YES, KILLED, KILLED) },
 	{ "socket(AF_PACKET)", probe_socket_raw,
-	    ROW(KILLED, ENOSYS, KILLED, ENOSYS, KILLED, KILLED) },
+	    ROW(KILLED, ENOSYS, KILLED, ENOSYS, ENOSYS, KILLED, KILLED) },
 	{ "connect", probe_connect,
-	    ROW(KILLED, ENOTSOCK, KILLED, ENOTSOCK, KILLED, KILLED) },
+	    ROW(KILLED, ENOTSOCK, KILLED, ENOTSOCK, ENOTSOCK, KILLED,
+	    KILLED) },
 	{ "bind", probe_bind,
-	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
 	{ "accept", probe_accept,
-	    ROW(EAGAIN, ENOSYS, EAGAIN, ENOSYS, ENOSYS, ENOSYS) },
+	    ROW(EAGAIN, ENOSYS, EAGAIN, ENOSYS, ENOSYS, ENOSYS, ENOSYS) },
 	{ "execve", probe_exec,
-	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
 	{ "fork", probe_fork,
-	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
 	{ "setuid", probe_setuid,
-	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
 	{ "ptrace of a sibling", probe_ptrace,
-	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
 	{ "kill of a sibling", probe_kill,
-	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS) },
+	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS) },
 	{ "chroot", probe_chroot,
-	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
 	{ "executable memory", probe_exec_memory,
-	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS) },
+	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS) },
 	{ "setting a limit", probe_raise_limit,
-	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS) },
+	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS) },
 };
 
 /* ---- running one ---- */
@@ -231,8 +233,8 @@ go_to_jail(enum jail jail)
 	}
 	if (jail == JAIL_POLICYD)
 		jail_allow("/etc", false);
-	jail_enter(jail, uid, gid, jail == JAIL_POLICYD ? "" : directory,
-	    !root);
+	jail_enter(jail, uid, gid, jail == JAIL_POLICYD ||
+	    jail == JAIL_RELAY_LOCAL ? "" : directory, !root);
 }
 
 static int
@@ -344,6 +346,26 @@ test_landlock(void **unused)
 }
 
 static int
+probe_connect_unix(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/socket", directory);
+	return result(connect(fd, (struct sockaddr *)&sun, sizeof(sun)));
+}
+
+/* relay -l keeps / for the sake of sockets, and reads nothing there. */
+static void
+test_relay_local(void **unused)
+{
+	(void)unused;
+	assert_int_equal(run_probe(JAIL_RELAY_LOCAL, probe_connect_unix), 0);
+	assert_int_equal(run_probe(JAIL_RELAY_LOCAL, probe_open_passwd),
+	    EACCES);
+}
+
+static int
 setup(void **unused)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
@@ -357,7 +379,7 @@ setup(void **unused)
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/socket", directory);
 	unix_listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (bind(unix_listener, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
-	    listen(unix_listener, 5) == -1)
+	    chmod(sun.sun_path, 0666) == -1 || listen(unix_listener, 5) == -1)
 		return -1;
 	if ((sibling = fork()) == 0) {
 		pause();
@@ -382,16 +404,18 @@ int
 main(void)
 {
 	static enum jail jails[JAIL_MAX] = { JAIL_SMTPD, JAIL_POLICYD,
-	    JAIL_SPOOLD, JAIL_RELAY, JAIL_MAILBOX, JAIL_MBOX };
+	    JAIL_SPOOLD, JAIL_RELAY, JAIL_RELAY_LOCAL, JAIL_MAILBOX,
+	    JAIL_MBOX };
 #define PROBE(name, n) \
 	{ "what " name " may call" WIDER, test_probes, NULL, NULL, &jails[n] }, \
 	{ "who " name " is", test_status, NULL, NULL, &jails[n] }
 	const struct CMUnitTest tests[] = {
 		PROBE("smtpd", 0), PROBE("policyd", 1), PROBE("spoold", 2),
-		PROBE("relay", 3), PROBE("a mailbox worker", 4),
-		PROBE("an mbox worker", 5),
+		PROBE("relay", 3), PROBE("relay -l", 4),
+		PROBE("a mailbox worker", 5), PROBE("an mbox worker", 6),
 		cmocka_unit_test(test_become_refuses_root),
 		cmocka_unit_test(test_landlock),
+		cmocka_unit_test(test_relay_local),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

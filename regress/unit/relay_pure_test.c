@@ -27,6 +27,7 @@ gathers_replies(void **state)
 	assert_int_equal(r.code, 250);
 	assert_string_equal(r.status, "2.1.5");
 	assert_string_equal(r.text, "250 2.1.5 Ok");
+	assert_true(r.replied);
 	assert_int_equal(reply_verdict(&r), RELAY_DONE);
 
 	reply_start(&r);
@@ -40,6 +41,17 @@ gathers_replies(void **state)
 	assert_int_equal(reply_add(&r, "451"), 1);
 	assert_string_equal(r.status, "4.0.0");
 	assert_int_equal(reply_verdict(&r), RELAY_DEFERRED);
+
+	reply_start(&r);
+	assert_int_equal(reply_add(&r, "354 Go"), 1);
+	assert_string_equal(r.status, "4.5.0");
+	assert_int_equal(reply_verdict(&r), RELAY_DEFERRED);
+
+	reply_fault(&r, STAGE_TLS, 451, "4.7.5", "no \n %s", "way");
+	assert_string_equal(r.text, "no ? way");
+	assert_string_equal(r.status, "4.7.5");
+	assert_int_equal(r.stage, STAGE_TLS);
+	assert_false(r.replied);
 }
 
 static void
@@ -121,6 +133,31 @@ reads_offers(void **state)
 	offer_add(&offer, "DSN");
 	assert_true(offer.size && offer.eightbit && offer.dsn);
 	assert_int_equal(offer.size_limit, 0);
+	assert_false(offer.starttls || offer.smtputf8);
+	offer_add(&offer, "STARTTLS");
+	offer_add(&offer, "SMTPUTF8");
+	assert_true(offer.starttls && offer.smtputf8);
+}
+
+static void
+reads_mechanisms(void **state)
+{
+	struct offer offer;
+	char line[WIRE_TEXT + 8];
+
+	(void)state;
+	memset(&offer, 0, sizeof(offer));
+	offer_add(&offer, "AUTHX PLAIN");
+	assert_string_equal(offer.auth, "");
+	offer_add(&offer, "AUTH PLAIN LOGIN");
+	offer_add(&offer, "auth=CRAM-MD5");
+	assert_string_equal(offer.auth, "PLAIN LOGIN CRAM-MD5");
+	/* Too much is left out: half a name may be another's. */
+	memset(line, 'X', sizeof(line));
+	memcpy(line, "AUTH ", 5);
+	line[WIRE_TEXT] = '\0';
+	offer_add(&offer, line);
+	assert_string_equal(offer.auth, "PLAIN LOGIN CRAM-MD5");
 }
 
 /* ---- the body ---- */
@@ -206,7 +243,7 @@ breaks_long_lines(void **state)
 /* ---- commands ---- */
 
 static char empty[] = "", sender[] = "a@b", envid[] = "id+2B", to[] = "x@y",
-    orcpt[] = "rfc822;x@y";
+    orcpt[] = "rfc822;x@y", international[] = "\xc3\xa4@y";
 
 static void
 expect_command(struct evbuffer *out, const char *wanted)
@@ -224,7 +261,10 @@ composes_commands(void **state)
 	    .size = 99, .body = BODY_8BITMIME, .ret = RET_HDRS };
 	struct recipient r = { .address = to, .orcpt = orcpt,
 	    .notify = NOTIFY_SUCCESS | NOTIFY_DELAY };
-	struct offer none, all = { true, true, true, true, 0 };
+	struct recipient both[] = { r, { .address = international,
+	    .orcpt = empty } };
+	struct offer none, all = { .pipelining = true, .size = true,
+	    .eightbit = true, .dsn = true };
 
 	(void)state;
 	memset(&none, 0, sizeof(none));
@@ -247,19 +287,66 @@ composes_commands(void **state)
 	r.orcpt = empty;
 	command_rcpt(out, &r, &all);
 	expect_command(out, "RCPT TO:<x@y> NOTIFY=NEVER\r\n");
+
+	/* SMTPUTF8 only for those who need it. */
+	all.smtputf8 = true;
+	t.recipients = both;
+	t.count = 1;
+	command_mail(out, &t, &all);
+	expect_command(out, "MAIL FROM:<> SIZE=99\r\n");
+	t.count = 2;
+	t.size = 0;
+	command_mail(out, &t, &all);
+	expect_command(out, "MAIL FROM:<> SMTPUTF8\r\n");
+	command_rcpt(out, &both[1], &all);
+	expect_command(out, "RCPT TO:<\xc3\xa4@y>\r\n");
 	evbuffer_free(out);
 }
 
 static void
 finds_bad_addresses(void **state)
 {
+	static const char *const never[] = { "a@b>\r\nDATA", "a\nb@c",
+	    "a\x7f@c", "a@b> SIZE=1 <c", "a b@c", "\"a b@c", "\"a\" b@c",
+	    "\"a\\\"@c", "\"a\\\n\"@c", "\xe4@c", "\xc3@c", "\xc0\xaf@c",
+	    "\xe0\x80\xaf@c", "\xed\xa0\x80@c", "\xf4\x90\x80\x80@c",
+	    "\xf0\x80\x80\x80@c", "\xc2\x9b@c", "\xf8\x88\x80\x80\x80@c",
+	    "\xf0\x90\x80", "\x80@c" };
+	static const char *const always[] = { "", "\"a b\"@c", "a@b",
+	    "\"a\\\"> b\"@c", "\"<>\"@c", "a@[192.0.2.1]" };
+	static const char *const international_only[] = { "\xc3\xa4@c",
+	    "a@\xe2\x82\xac", "\"\xf0\x9f\x93\xa7 x\"@c" };
+	size_t i;
+
 	(void)state;
-	assert_null(command_address_fault("\"a b\"@c"));
-	assert_null(command_address_fault(""));
-	assert_non_null(command_address_fault("a@b>\r\nDATA"));
-	assert_non_null(command_address_fault("a\nb@c"));
-	assert_non_null(command_address_fault("\xc3\xa4@c"));
-	assert_non_null(command_address_fault("a\x7f@c"));
+	for (i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+		assert_non_null(command_address_fault(never[i], false));
+		assert_non_null(command_address_fault(never[i], true));
+	}
+	for (i = 0; i < sizeof(always) / sizeof(always[0]); i++) {
+		assert_null(command_address_fault(always[i], false));
+		assert_null(command_address_fault(always[i], true));
+		assert_false(command_is_international(always[i]));
+	}
+	for (i = 0; i < sizeof(international_only) /
+	    sizeof(international_only[0]); i++) {
+		assert_non_null(command_address_fault(international_only[i],
+		    false));
+		assert_null(command_address_fault(international_only[i],
+		    true));
+		assert_true(command_is_international(international_only[i]));
+	}
+}
+
+static void
+finds_bad_parameters(void **state)
+{
+	(void)state;
+	assert_true(command_parameter_fits("rfc822;\"a+20b\"@c"));
+	assert_true(command_parameter_fits("<id@x>"));
+	assert_false(command_parameter_fits("a b"));
+	assert_false(command_parameter_fits("a\r\nDATA"));
+	assert_false(command_parameter_fits("\xc3\xa4"));
 }
 
 int
@@ -271,10 +358,12 @@ main(void)
 		cmocka_unit_test(refuses_what_is_no_reply),
 		cmocka_unit_test(bounds_and_cleans_replies),
 		cmocka_unit_test(reads_offers),
+		cmocka_unit_test(reads_mechanisms),
 		cmocka_unit_test(sends_strict_lines),
 		cmocka_unit_test(breaks_long_lines),
 		cmocka_unit_test(composes_commands),
-		cmocka_unit_test(finds_bad_addresses)
+		cmocka_unit_test(finds_bad_addresses),
+		cmocka_unit_test(finds_bad_parameters)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

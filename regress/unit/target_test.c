@@ -4,6 +4,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -146,30 +147,34 @@ test_members(void **state)
 static void
 test_hosts(void **state)
 {
-	const char *rest = "a.b:587 , [::1]:26, 2001:db8::1,10.0.0.1";
+	static const struct {
+		const char	*host;
+		uint16_t	 port;
+		bool		 bracketed;
+	} expected[] = {
+		{ "a.b", 587, false }, { "::1", 26, true },
+		{ "2001:db8::1", 0, false }, { "10.0.0.1", 0, false },
+		{ "mail.c.d", 0, true }, { "e.f", 25, true }
+	};
+	const char *rest = "a.b:587 , [::1]:26, 2001:db8::1,10.0.0.1, "
+	    "[mail.c.d],[e.f]:25", *small_rest = "10.0.0.1";
 	char host[64], small[3];
 	uint16_t port;
+	bool bracketed;
+	size_t i;
 
 	(void)state;
-	assert_int_equal(target_next_host(&rest, host, sizeof(host), &port),
-	    1);
-	assert_string_equal(host, "a.b");
-	assert_int_equal(port, 587);
-	assert_int_equal(target_next_host(&rest, host, sizeof(host), &port),
-	    1);
-	assert_string_equal(host, "::1");
-	assert_int_equal(port, 26);
-	assert_int_equal(target_next_host(&rest, host, sizeof(host), &port),
-	    1);
-	assert_string_equal(host, "2001:db8::1");
-	assert_int_equal(port, 0);
-	assert_int_equal(target_next_host(&rest, small, sizeof(small), &port),
-	    -1);
-	assert_int_equal(target_next_host(&rest, host, sizeof(host), &port),
-	    1);
-	assert_string_equal(host, "10.0.0.1");
-	assert_int_equal(target_next_host(&rest, host, sizeof(host), &port),
-	    0);
+	for (i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		assert_int_equal(target_next_host(&rest, host, sizeof(host),
+		    &port, &bracketed), 1);
+		assert_string_equal(host, expected[i].host);
+		assert_int_equal(port, expected[i].port);
+		assert_int_equal(bracketed, expected[i].bracketed);
+	}
+	assert_int_equal(target_next_host(&rest, host, sizeof(host), &port,
+	    &bracketed), 0);
+	assert_int_equal(target_next_host(&small_rest, small, sizeof(small),
+	    &port, &bracketed), -1);
 }
 
 static void

@@ -1,0 +1,875 @@
+/* links: relay/hop.c relay/search.c relay/scout.c relay/endpoint.c
+ *	relay/source.c relay/policy.c relay/transaction.c relay/reply.c
+ *	relay/command.c common/loop.c common/conf.c common/conf_keyword.c
+ *	common/conf_lex.c common/conf_parse.c common/conf_value.c
+ *	common/target.c common/netaddr.c common/log.c common/queueid.c
+ *	common/clock.c */
+/*
+ * From a next hop to a conversation: which hosts and addresses are tried in
+ * which order, what is remembered of those that fail, and how conversations
+ * are shared.  DNS and conversations are played here; the connections are
+ * real ones to this machine.
+ */
+#include <sys/socket.h>
+
+#include <arpa/inet.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "clock.h"
+#include "loop.h"
+#include "relay/relay.h"
+
+#define TALKS	64
+
+struct conversation {
+	struct endpoint	*endpoint;
+	struct search	*search;
+	struct hop	*hop;
+	struct transaction *t;		/* being held */
+	bool		 clear;
+	bool		 used;
+};
+
+static struct {
+	struct child	 child;
+	int		 port;
+	int		 listener;
+	struct conversation talks[TALKS];
+	size_t		 made;		/* conversations in all */
+	char		 trail[1024];	/* of what was connected to */
+	bool		 hold;		/* transactions are not answered */
+	int		 awaited;
+	int		 done;		/* recipients */
+	struct w_relay_result_ntf result;
+	struct w_relay_deliver_ans answer;
+	char		 sightings[2048];
+	struct scout	*scout;
+} test;
+
+static void
+trail(const char *word)
+{
+	if (test.trail[0] != '\0')
+		strlcat(test.trail, " ", sizeof(test.trail));
+	strlcat(test.trail, word, sizeof(test.trail));
+}
+
+static void
+later(event_callback_fn fn, void *arg)
+{
+	static const struct timeval now;
+
+	assert_int_equal(event_base_once(test.child.base, -1, EV_TIMEOUT, fn,
+	    arg, &now), 0);
+}
+
+/* ---- DNS ---- */
+
+struct zone {
+	const char	*name;
+	const char	*addresses;	/* "": none, NULL: SERVFAIL */
+};
+
+static const struct zone zone[] = {
+	{ "dead.test", "127.0.0.9" },
+	{ "live.test", "127.0.0.1" },
+	{ "other.test", "127.0.0.1" },
+	{ "busy.test", "127.0.0.1" },
+	{ "badtls.test", "127.0.0.1" },
+	{ "both.test", "2001:db8::1 2001:db8::2 192.0.2.1 192.0.2.2" },
+	{ "private.test", "10.0.0.1" },
+	{ "mixed.test", "10.0.0.1 192.0.2.3" },
+	{ "us.test", "192.0.2.99" },
+	{ "empty.test", "" },
+	{ "broken.test", NULL },
+	{ NULL, NULL }
+};
+
+struct dns_lookup {
+	char	 name[256];
+	dns_fn	 fn;
+	void	*arg;
+};
+
+static void
+answer_lookup(int fd, short events, void *arg)
+{
+	struct netaddr addresses[8];
+	struct dns_lookup *l = arg;
+	struct dns_answer answer = { .result = DNS_NO_NAME,
+	    .lifetime = HOUR, .addresses = addresses, .name = l->name };
+	const struct zone *z;
+	char copy[256], *rest = copy, *word;
+
+	(void)fd;
+	(void)events;
+	for (z = zone; z->name != NULL; z++)
+		if (strcmp(z->name, l->name) == 0)
+			break;
+	if (netaddr_parse(l->name, addresses) == 0) {
+		answer.result = DNS_OK;
+		answer.count = 1;
+	} else if (z->name != NULL && z->addresses == NULL) {
+		answer.result = DNS_FAILED;
+		answer.reason = "SERVFAIL";
+	} else if (z->name != NULL) {
+		strlcpy(copy, z->addresses, sizeof(copy));
+		while ((word = strsep(&rest, " ")) != NULL)
+			if (*word != '\0')
+				assert_int_equal(netaddr_parse(word,
+				    &addresses[answer.count++]), 0);
+		answer.result = answer.count > 0 ? DNS_OK : DNS_NONE;
+	}
+	if (l->fn != NULL)
+		l->fn(&answer, l->arg);
+	free(l);
+}
+
+struct dns_lookup *
+dns_addresses(const char *name, dns_fn fn, void *arg)
+{
+	struct dns_lookup *l = calloc(1, sizeof(*l));
+
+	strlcpy(l->name, name, sizeof(l->name));
+	l->fn = fn;
+	l->arg = arg;
+	later(answer_lookup, l);
+	return l;
+}
+
+void
+dns_cancel(struct dns_lookup *l)
+{
+	if (l != NULL)
+		l->fn = NULL;
+}
+
+/* The domain lists its exchangers: "10-dead.test.20-live.test". */
+struct exchange {
+	char	 domain[256];
+	exchange_fn fn;
+	void	*arg;
+};
+
+static void
+answer_exchange(int fd, short events, void *arg)
+{
+	struct exchange *x = arg;
+	struct host list[8];
+	struct hosts hosts = { .list = list,
+	    .expires = clock_monotonic() + HOUR };
+	char *rest = x->domain, *word;
+
+	(void)fd;
+	(void)events;
+	memset(list, 0, sizeof(list));
+	if (strcmp(x->domain, "none") == 0)
+		reply_fault(&hosts.fault, STAGE_LOOKUP, 556, "5.1.10",
+		    "none takes no mail");
+	else
+		while ((word = strsep(&rest, "+")) != NULL) {
+			list[hosts.count].preference =
+			    (unsigned)strtoul(word, &word, 10);
+			list[hosts.count].foreign = true;
+			strlcpy(list[hosts.count++].name, word + 1,
+			    WIRE_DOMAIN);
+		}
+	if (x->fn != NULL)
+		x->fn(&hosts, x->arg);
+	free(x);
+}
+
+struct exchange *
+exchange_find(const char *domain, const struct policy *policy, bool foreign,
+    exchange_fn fn, void *arg)
+{
+	struct exchange *x = calloc(1, sizeof(*x));
+
+	(void)policy;
+	(void)foreign;
+	strlcpy(x->domain, domain, sizeof(x->domain));
+	x->fn = fn;
+	x->arg = arg;
+	later(answer_exchange, x);
+	return x;
+}
+
+void
+exchange_cancel(struct exchange *x)
+{
+	if (x != NULL)
+		x->fn = NULL;
+}
+
+bool
+exchange_is_us(const struct netaddr *address)
+{
+	return address->family == 4 && address->octets[3] == 99;
+}
+
+bool
+exchange_is_private(const struct netaddr *address)
+{
+	return address->family == 4 && (address->octets[0] == 10 ||
+	    address->octets[0] == 127);
+}
+
+struct dane {
+	char	 name[256];
+	dane_fn	 fn;
+	void	*arg;
+};
+
+static void
+answer_dane(int fd, short events, void *arg)
+{
+	struct security *security = calloc(1, sizeof(*security));
+	struct dane *dane = arg;
+
+	(void)fd;
+	(void)events;
+	security->level = TLS_OPPORTUNISTIC;
+	if (dane->fn != NULL)
+		dane->fn(security, dane->arg);
+	else
+		free(security);
+	free(dane);
+}
+
+struct dane *
+dane_find(const struct host *host, const struct policy *policy,
+    const struct dns_answer *answer, bool login, dane_fn fn, void *arg)
+{
+	struct dane *dane = calloc(1, sizeof(*dane));
+
+	(void)host;
+	(void)policy;
+	(void)login;
+	assert_true(answer->count > 0);
+	dane->fn = fn;
+	dane->arg = arg;
+	later(answer_dane, dane);
+	return dane;
+}
+
+void
+dane_cancel(struct dane *dane)
+{
+	if (dane != NULL)
+		dane->fn = NULL;
+}
+
+void
+security_free(struct security *security)
+{
+	if (security != NULL && security->holders-- == 0)
+		free(security);
+}
+
+void
+security_print(const struct security *security, char *text, size_t size)
+{
+	snprintf(text, size, "level %d", (int)security->level);
+}
+
+/* ---- secrets, certificates, the process ---- */
+
+const char *
+secret_class(const char *sender)
+{
+	(void)sender;
+	return "";
+}
+
+const struct secret *
+secret_find(const char *key, const char *class)
+{
+	(void)key;
+	(void)class;
+	return NULL;
+}
+
+const char *
+secrets_fault(void)
+{
+	return NULL;
+}
+
+struct tls_trust *
+tls_trust_new(const char *file, const char **why)
+{
+	(void)file;
+	*why = "none";
+	return NULL;
+}
+
+void
+tls_trust_free(struct tls_trust *trust)
+{
+	(void)trust;
+}
+
+struct event_base *
+relay_base(void)
+{
+	return test.child.base;
+}
+
+const char *
+relay_hostname(void)
+{
+	return "us.test";
+}
+
+bool
+relay_is_local(void)
+{
+	return false;
+}
+
+void
+relay_idle(void)
+{
+}
+
+void
+tell_relay_result(struct link *link, const struct w_relay_result_ntf *ntf)
+{
+	(void)link;
+	test.result = *ntf;
+}
+
+void
+answer_relay_deliver(struct link *link, uint32_t request,
+    const struct w_relay_deliver_ans *ans)
+{
+	(void)link;
+	(void)request;
+	test.answer = *ans;
+	test.done++;
+	if (--test.awaited == 0)
+		loop_stop(0);
+}
+
+/* ---- conversations ---- */
+
+static void
+greet(int fd, short events, void *arg)
+{
+	struct conversation *c = arg;
+	struct endpoint *e = c->endpoint;
+	struct search *search = c->search;
+	struct reply fault;
+
+	(void)fd;
+	(void)events;
+	if (search == NULL)
+		return;
+	c->search = NULL;
+	if (strcmp(e->name, "busy.test") == 0)
+		reply_fault(&fault, STAGE_GREETING, 451, "4.3.2", "busy");
+	else if (strcmp(e->name, "badtls.test") == 0 && !c->clear)
+		reply_fault(&fault, STAGE_TLS, 451, "4.7.5", "bad tls");
+	else {
+		search_ready(search, c);
+		return;
+	}
+	endpoint_left(e, c);
+	c->used = false;
+	search_refused(search, &fault);
+}
+
+struct conversation *
+conversation_new(struct endpoint *e, int fd, bool clear,
+    struct search *search, FILE *script)
+{
+	struct conversation *c = &test.talks[test.made++];
+
+	(void)script;
+	assert_true(test.made < TALKS);
+	close(fd);
+	trail(e->name);
+	if (clear)
+		trail("clear");
+	memset(c, 0, sizeof(*c));
+	c->endpoint = e;
+	c->search = search;
+	c->clear = clear;
+	c->used = true;
+	later(greet, c);
+	return c;
+}
+
+static void
+finish(struct conversation *c, struct transaction *t)
+{
+	struct reply reply;
+
+	reply_start(&reply);
+	reply_add(&reply, "250 2.0.0 Ok");
+	transaction_rest(t, &reply, false);
+	transaction_done(t, 0, c->endpoint->text, "none");
+}
+
+static void
+go_on(struct conversation *c)
+{
+	struct hop *hop = c->hop;
+	struct transaction *t;
+
+	while ((t = hop_next(hop)) != NULL) {
+		if (test.hold) {
+			c->t = t;
+			loop_stop(0);
+			return;
+		}
+		finish(c, t);
+	}
+	c->hop = NULL;
+	hop_rests(hop, c);
+}
+
+void
+conversation_serve(struct conversation *c, struct hop *hop)
+{
+	assert_null(c->hop);
+	c->hop = hop;
+	go_on(c);
+}
+
+void
+conversation_drop(struct conversation *c, const struct link *link)
+{
+	(void)c;
+	(void)link;
+}
+
+static void
+close_conversation(struct conversation *c)
+{
+	struct hop *hop = c->hop;
+
+	c->used = false;
+	c->hop = NULL;
+	endpoint_left(c->endpoint, c);
+	if (hop != NULL)
+		hop_left(hop, c);
+}
+
+void
+conversation_end(struct conversation *c)
+{
+	close_conversation(c);
+}
+
+void
+conversation_free(struct conversation *c)
+{
+	c->search = NULL;
+	close_conversation(c);
+}
+
+struct endpoint *
+conversation_endpoint(const struct conversation *c)
+{
+	return c->endpoint;
+}
+
+const char *
+conversation_protection(const struct conversation *c)
+{
+	(void)c;
+	return "none";
+}
+
+/* ---- helpers ---- */
+
+static void
+submit(const char *hop, const char *exchange)
+{
+	static char link;
+	struct transaction *t = transaction_new((struct link *)(void *)&link,
+	    1);
+
+	t->sender = strdup("a@us.test");
+	t->envid = strdup("");
+	t->recipients = calloc(1, sizeof(*t->recipients));
+	t->recipients[0].address = strdup("x@there.test");
+	t->recipients[0].orcpt = strdup("");
+	t->count = 1;
+	test.awaited++;
+	hop_submit(hop, exchange, t);
+}
+
+/* One message, to its end. */
+static void
+deliver(const char *hop, const char *exchange)
+{
+	submit(hop, exchange);
+	if (test.awaited > 0)
+		loop_run(test.child.base);
+	assert_int_equal(test.awaited, 0);
+}
+
+/* Let everything that can happen happen. */
+static void
+turn(void)
+{
+	int i;
+
+	for (i = 0; i < 20; i++)
+		event_base_loop(test.child.base, EVLOOP_NONBLOCK);
+}
+
+static void
+forget(void)
+{
+	test.trail[0] = '\0';
+	test.done = 0;
+	memset(&test.result, 0, sizeof(test.result));
+	memset(&test.answer, 0, sizeof(test.answer));
+}
+
+static void
+on_sighting(const struct sighting *s, void *arg)
+{
+	char text[NETADDR_TEXT], line[WIRE_TEXT + 64];
+
+	(void)arg;
+	if (s->host == NULL) {
+		loop_stop(0);
+		return;
+	}
+	if (s->fault != NULL)
+		snprintf(line, sizeof(line), "%s!%s", s->host->name,
+		    s->fault->status);
+	else
+		snprintf(line, sizeof(line), "%s",
+		    netaddr_print(s->address, text, sizeof(text)));
+	if (test.sightings[0] != '\0')
+		strlcat(test.sightings, " ", sizeof(test.sightings));
+	strlcat(test.sightings, line, sizeof(test.sightings));
+	scout_next(test.scout);
+}
+
+static const char *
+sightings(const char *text, const char *exchange)
+{
+	const char *why;
+	struct hop *hop = hop_find(text, exchange, "", &why);
+
+	assert_null(why);
+	test.sightings[0] = '\0';
+	test.scout = scout_new(hop, on_sighting, NULL);
+	scout_next(test.scout);
+	loop_run(test.child.base);
+	scout_free(test.scout);
+	return test.sightings;
+}
+
+/* ---- what a scout sees ---- */
+
+static void
+orders_addresses(void **state)
+{
+	(void)state;
+	assert_string_equal(sightings("relay(both.test)", ""),
+	    "2001:db8::1 2001:db8::2 192.0.2.1 192.0.2.2");
+	assert_string_equal(sightings("four-first", ""),
+	    "192.0.2.1 192.0.2.2 2001:db8::1 2001:db8::2");
+	assert_string_equal(sightings("four", ""), "192.0.2.1 192.0.2.2");
+	assert_string_equal(sightings("six", ""), "2001:db8::1 2001:db8::2");
+	assert_string_equal(sightings("six4", ""), "live.test!4.4.4");
+	assert_string_equal(sightings("relay(empty.test, nowhere.test, "
+	    "broken.test, live.test)", ""), "empty.test!4.4.4 "
+	    "nowhere.test!4.4.4 broken.test!4.4.3 127.0.0.1");
+}
+
+static void
+hides_private_addresses(void **state)
+{
+	(void)state;
+	assert_string_equal(sightings("relay()", "10-private.test"),
+	    "private.test!4.4.4");
+	assert_string_equal(sightings("relay()", "10-mixed.test"),
+	    "192.0.2.3");
+	assert_string_equal(sightings("relay(private.test)", ""),
+	    "10.0.0.1");
+	assert_string_equal(sightings("private", "10-mixed.test"),
+	    "10.0.0.1 192.0.2.3");
+}
+
+/* RFC 5321 5.1: ourselves, our equals and all behind us are no way. */
+static void
+cuts_loops(void **state)
+{
+	(void)state;
+	assert_string_equal(sightings("relay()", "10-us.test+20-mixed.test"),
+	    "10-us.test+20-mixed.test!5.4.6");
+	assert_string_equal(sightings("relay()",
+	    "10-mixed.test+10-us.test+20-both.test"),
+	    "10-mixed.test+10-us.test+20-both.test!5.4.6");
+	assert_string_equal(sightings("relay()",
+	    "5-mixed.test+10-both.test+10-us.test"), "192.0.2.3");
+	assert_string_equal(sightings("private", "10-us.test"), "192.0.2.99");
+	assert_string_equal(sightings("relay()", "none"), "none!5.1.10");
+}
+
+/* ---- what a search does ---- */
+
+static void
+takes_the_second(void **state)
+{
+	(void)state;
+	forget();
+	deliver("private", "10-dead.test+20-live.test");
+	assert_int_equal(test.result.verdict, RELAY_DONE);
+	assert_string_equal(test.trail, "live.test");
+	assert_int_equal(test.answer.closed_until, 0);
+	assert_non_null(strstr(test.answer.host, "live.test[127.0.0.1]"));
+	/* The conversation rests, and is taken again. */
+	deliver("private", "10-dead.test+20-live.test");
+	assert_string_equal(test.trail, "live.test");
+	assert_int_equal(test.done, 2);
+}
+
+/* What has failed is passed by, whoever asks. */
+static void
+remembers_failures(void **state)
+{
+	(void)state;
+	forget();
+	deliver("private", "10-busy.test+20-other.test");
+	assert_string_equal(test.trail, "busy.test other.test");
+	deliver("private", "5-busy.test+10-other.test");
+	assert_string_equal(test.trail, "busy.test other.test");
+	assert_int_equal(test.done, 2);
+	/* Nothing but what is closed: not even tried. */
+	deliver("private", "30-busy.test");
+	assert_string_equal(test.trail, "busy.test other.test");
+	assert_int_equal(test.result.verdict, RELAY_DEFERRED);
+	assert_int_equal(test.result.stage, STAGE_GREETING);
+	assert_string_equal(test.result.text, "busy");
+	assert_in_range(test.answer.closed_until, clock_now() + 50 * SECOND,
+	    clock_now() + 61 * SECOND);
+	/* Told so, spoold sends more only if the operator wants it. */
+	deliver("private", "30-busy.test");
+	assert_string_equal(test.trail, "busy.test other.test busy.test");
+	assert_in_range(test.answer.closed_until, clock_now() + 110 * SECOND,
+	    clock_now() + 121 * SECOND);
+}
+
+static void
+tells_the_most(void **state)
+{
+	(void)state;
+	forget();
+	deliver("private", "1-badtls.test+2-dead.test+3-busy.test");
+	assert_string_equal(test.trail, "badtls.test badtls.test clear");
+	forget();
+	deliver("required", "2-broken.test+3-dead.test+4-nowhere.test");
+	assert_int_equal(test.result.verdict, RELAY_DEFERRED);
+	assert_string_equal(test.result.status, "4.4.1");
+	assert_non_null(strstr(test.result.text, "Connection refused"));
+	forget();
+	deliver("private", "none");
+	assert_int_equal(test.result.verdict, RELAY_FAILED);
+	assert_string_equal(test.result.status, "5.1.10");
+	assert_int_equal(test.answer.closed_until, 0);
+	deliver("private", "1-broken.test");
+	assert_string_equal(test.result.status, "4.4.3");
+	assert_in_range(test.answer.closed_until, clock_now() + 50 * SECOND,
+	    clock_now() + 61 * SECOND);
+	deliver("gone", "");
+	assert_string_equal(test.result.status, "4.3.5");
+	assert_int_equal(test.answer.closed_until, 0);
+}
+
+static size_t
+used(void)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < test.made; i++)
+		count += test.talks[i].used;
+	return count;
+}
+
+static struct conversation *
+busy(void)
+{
+	size_t i;
+
+	for (i = 0; i < test.made; i++)
+		if (test.talks[i].t != NULL)
+			return &test.talks[i];
+	return NULL;
+}
+
+/* Have held transactions answered, one after the other. */
+static void
+let_go(void)
+{
+	struct conversation *c;
+	struct transaction *t;
+
+	while ((c = busy()) != NULL) {
+		t = c->t;
+		c->t = NULL;
+		finish(c, t);
+		go_on(c);
+		turn();
+	}
+}
+
+/* No more connections than allowed, however much waits. */
+static void
+keeps_the_limit(void **state)
+{
+	size_t before = used();
+	int i;
+
+	(void)state;
+	forget();
+	test.hold = true;
+	for (i = 0; i < 6; i++)
+		submit("two", "10-live.test");
+	turn();
+	assert_int_equal(used() - before, 2);
+	/* Another hop of the same endpoint waits for room there. */
+	submit("two", "10-live.test+20-other.test");
+	turn();
+	assert_int_equal(used() - before, 2);
+	let_go();
+	assert_int_equal(test.done, 7);
+	assert_int_equal(used() - before, 2);
+	assert_true(hop_all_idle());
+	test.hold = false;
+}
+
+/* One probe first: the others wait for what it finds. */
+static void
+probes_first(void **state)
+{
+	size_t before = used();
+	int i;
+
+	(void)state;
+	forget();
+	test.hold = true;
+	for (i = 0; i < 3; i++)
+		submit("private", "30-busy.test+40-dead.test");
+	turn();
+	assert_string_equal(test.trail, "");
+	assert_int_equal(test.done, 3);
+	for (i = 0; i < 3; i++)
+		submit("private", "30-busy.test+40-dead.test");
+	turn();
+	assert_string_equal(test.trail, "busy.test");
+	assert_int_equal(test.done, 6);
+	assert_int_equal(used(), before);
+	test.hold = false;
+}
+
+static void
+prints_its_state(void **state)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	(void)state;
+	hop_print("private", "10-dead.test+20-live.test", out);
+	hop_print("private", "never.test", out);
+	fclose(out);
+	assert_non_null(strstr(text, "host live.test preference 20\n"
+	    "  address 127.0.0.1 port "));
+	assert_non_null(strstr(text, ", tls: level 2\n    open, "));
+	assert_non_null(strstr(text, "nothing is known"));
+	free(text);
+}
+
+/* At the end, nothing rests any more. */
+static void
+ends(void **state)
+{
+	(void)state;
+	assert_true(used() > 0);
+	endpoint_end_all();
+	turn();
+	assert_int_equal(used(), 0);
+	assert_true(endpoint_all_idle());
+	assert_true(hop_all_idle());
+	forget();
+	deliver("private", "20-live.test");
+	turn();
+	assert_int_equal(test.done, 1);
+	assert_int_equal(used(), 0);
+}
+
+static int
+setup(void **state)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t length = sizeof(sin);
+	char text[1024];
+
+	(void)state;
+	test.listener = socket(AF_INET, SOCK_STREAM, 0);
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (bind(test.listener, (struct sockaddr *)&sin, sizeof(sin)) == -1 ||
+	    listen(test.listener, 1024) == -1 || getsockname(test.listener,
+	    (struct sockaddr *)&sin, &length) == -1)
+		return -1;
+	test.port = ntohs(sin.sin_port);
+	snprintf(text, sizeof(text),
+	    "[relay \"four\"]\n address-family = 4\n address = both.test\n"
+	    "[relay \"six\"]\n address-family = 6\n address = both.test\n"
+	    "[relay \"six4\"]\n address-family = 6\n address = live.test\n"
+	    "[relay \"four-first\"]\n address-family = 4-first\n"
+	    " address = both.test\n"
+	    "[relay \"private\"]\n mx = recipient\n private-hosts = yes\n"
+	    " port = %d\n"
+	    "[relay \"required\"]\n mx = recipient\n private-hosts = yes\n"
+	    " port = %d\n"
+	    "[relay \"two\"]\n mx = recipient\n private-hosts = yes\n"
+	    " port = %d\n max-connections = 2\n",
+	    test.port, test.port, test.port);
+	test.child.conf = conf_parse("t.cf", text, strlen(text), stderr);
+	test.child.base = loop_new();
+	policy_configure(&test.child);
+	hop_configure(&test.child);
+	endpoint_configure(test.child.base);
+	return test.child.conf->wrong;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(orders_addresses),
+		cmocka_unit_test(hides_private_addresses),
+		cmocka_unit_test(cuts_loops),
+		cmocka_unit_test(takes_the_second),
+		cmocka_unit_test(remembers_failures),
+		cmocka_unit_test(tells_the_most),
+		cmocka_unit_test(keeps_the_limit),
+		cmocka_unit_test(probes_first),
+		cmocka_unit_test(prints_its_state),
+		cmocka_unit_test(ends)
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
