@@ -30,7 +30,7 @@ TOP, PATH = sys.argv[1:3]
 NAMES = re.findall(r'^\tIMSG_(\w+)',
                    open(os.path.join(TOP, 'common', 'wire.h')).read(), re.M)
 LIST = NAMES.index('CTL_LIST_REQ')
-PAYLOAD = struct.pack('=QII128s128s', 0, 0, 0, b'', b'')
+PAYLOAD = struct.pack('=Q528s', 0, b'')
 
 def connect():
     client = socket.socket(socket.AF_UNIX)
@@ -73,7 +73,7 @@ def fuzz(rounds, seed):
                 kind = random.choice((random.randrange(len(NAMES) + 3),
                                       random.randrange(LIST, len(NAMES)),
                                       random.getrandbits(32)))
-                length = random.choice((0, 8, 16, 24, 272, 288, 648,
+                length = random.choice((0, 8, 16, 328, 536, 552, 648,
                                         random.randrange(2048),
                                         random.getrandbits(32)))
                 payload = random.randbytes(min(length, 2048)) \

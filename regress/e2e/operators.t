@@ -64,6 +64,48 @@ suite_stop
 suite_start
 like "then it has the right" "$(as_group games)" 'x@dead\.test'
 not_ok "and the old one no longer" grep -q dead <<<"$(as_group adm)"
+
+# ---- who finds and does what
+
+as_other() { as_user pmtu_other "$STAGE/usr/sbin/postctl" -C "$CF" "$@"; }
+status_of() { "$@" >/dev/null 2>&1; echo $?; }
+valid() { python3 -m json.tool --json-lines >/dev/null <<<"$1"; }
+id=$(postctl -j list | sed 's/.*"queue_id": "\([^"]*\).*/\1/')
+as_user pmtu_other "$STAGE/usr/sbin/sendmail" -C "$CF" own@dead.test <<<"x"
+tried_own() { grep -q ' deferred .*own@dead' "$SCRATCH/log"; }
+wait_for 10 tried_own
+is "a filter finds root two" "$(postctl -j list -d dead.test | wc -l)" 2
+is "another user his own" "$(as_other -j list -d dead.test | wc -l)" 1
+is "whatever he asks for" "$(as_other -j list --reason refused | wc -l)" 1
+is "or nothing" "$(as_other -j list -s @mx.test --to x@dead.test | wc -l)" 0
+is "what is none of his is not shown" "$(status_of as_other show "$id")" 66
+is "nor changed" "$(as_other hold -r x@dead.test)" "0 messages held"
+for verb in "bounce $id" "why dead.test" "probe x@dead.test" "pause" \
+    "age $id 1h"; do
+	is "he may not $verb" "$(status_of as_other $verb)" 77
+done
+is "he counts his own" "$(as_other -j stats | sed -n \
+    's/.*"domain": null, "total": \([0-9]*\).*/\1/p')" 1
+is "root counts all" "$(postctl -j stats | sed -n \
+    's/.*"domain": null, "total": \([0-9]*\).*/\1/p')" 2
+shown=$(postctl show "$id")
+like "show tells who sent it" "$shown" '^ *uid: 0$'
+like "where it goes" "$shown" "^ *route: relay\\(127\\.0\\.0\\.1:$dead\\)\$"
+like "by which line" "$shown" '^ *decided-by: .*postmaster\.cf:[0-9]+'
+like "what was tried" "$shown" '^ {10,}attempt: 1$'
+like "why it waits" "$shown" '^ *why: '
+for what in "list" "show $id" "stats" "why dead.test" "status" \
+    "explain x@dead.test"; do
+	ok "$what is valid JSON" valid "$(postctl -j $what)"
+done
+like "why" "$(postctl why dead.test)" \
+    "^ *lane: relay\\(127\\.0\\.0\\.1:$dead\\)\$"
+like "explain ends with the next hop" "$(postctl explain x@dead.test)" \
+    "^next hop: relay\\(127\\.0\\.0\\.1:$dead\\)\$"
+ok "a reader that goes away is no error" bash -c \
+    "set -o pipefail; '$STAGE/usr/sbin/postctl' -C '$CF' list | true"
+postctl remove -s pmtu_other@mx.test >/dev/null
+
 own_run() { as_user "$1" "$STAGE/usr/bin/runq" -C "$CF"; }
 ok "runq is for all" own_run pmtu_ops
 not_ok "once in ten seconds" own_run pmtu_ops
