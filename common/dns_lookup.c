@@ -32,7 +32,8 @@ static const struct dns_found *
 weightier(const struct dns_found *one, const struct dns_found *other)
 {
 	static const int weight[] = {
-		[DNS_OK] = 3, [DNS_FAILED] = 2, [DNS_NONE] = 1, [DNS_NO_NAME] = 0
+		[DNS_OK] = 3, [DNS_FAILED] = 2, [DNS_NONE] = 1,
+		[DNS_NO_NAME] = 0
 	};
 
 	if (other == NULL)

@@ -412,7 +412,7 @@ struct w_route_explain_req {
 /* The tail is text, a step a line.  The rest is where the walk ended. */
 struct w_route_explain_ans {
 	uint64_t id;
-	uint64_t kind;			/* enum route_kind; ROUTE_RELAY fills: */
+	uint64_t kind;			/* enum route_kind; if ROUTE_RELAY: */
 	char	 hop[WIRE_TARGET];
 	char	 exchange[WIRE_DOMAIN];
 	char	 address[WIRE_ADDRESS];
