@@ -173,6 +173,22 @@ like "in their order" "$(echo "$explained" | tr '\n' ' ')" \
     'dead\.hosts\.test.*b\.hosts\.test'
 like "and says of a null MX what it is" \
     "$(postctl explain x@null.world.test)" '5\.1\.10|accepts no mail|null MX'
+why=$(postctl why two.world.test)
+like "why knows the host that is dead" "$why" \
+    'dead\.hosts\.test.*Connection refused'
+like "and how long it is left alone" "$why" 'closed until'
+like "why tells what waits, and for what" "$(postctl why lame.test)" \
+    'SERVFAIL'
+dialogue=$(postctl probe x@two.world.test)
+is "a probe succeeds" "$?" 0
+like "and shows the dialogue" "$dialogue" \
+    '>>> RCPT TO:<x@two\.world\.test>'
+not_ok "without sending a message" grep -q 'DATA' <<EOF
+$dialogue
+EOF
+dialogue=$(postctl probe private.world.test)
+is "one that fails says so" "$?" 75
+like "and why" "$dialogue" 'private'
 dns_stop
 post me@client.test x@after.test
 becomes "without a resolver mail waits" x@after.test \
