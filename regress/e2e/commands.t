@@ -72,7 +72,7 @@ for number in 1 2 3; do
 done
 submit "of root" sendmail -f root@here.test b1@dead.test b2@dead.test
 all_tried() {
-	[ "$(mailq -j | grep -c '"attempts": 1')" = 4 ]
+	[ "$(mailq -j | grep -c '"delay_reason"')" = 4 ]
 }
 ok "four messages wait" wait_for 15 all_tried
 list=$(mailq)
@@ -113,12 +113,13 @@ like "release" "$(postctl release "$id")" '^1 message'
 mailq >"$SCRATCH/list"
 not_ok "its mark has gone" grep -q "$id!" "$SCRATCH/list"
 
+# With a dead hop one goes ahead, the others wait for what becomes of it.
 tried() {
 	[ "$(mailq -j | grep -o '"attempts": [0-9]*' | cut -d' ' -f2 |
-	    sort -n | head -n 1)" -ge "$1" ]
+	    awk '{ sum += $1 } END { print sum }')" -ge "$1" ]
 }
 ok "runq, by a user" as_user pmctl1 "$STAGE/usr/bin/runq" -C "$CF"
-ok "all are tried" wait_for 15 tried 2
+ok "their next hop is tried" wait_for 15 tried 2
 as_user pmctl1 "$STAGE/usr/bin/runq" -C "$CF" 2>/dev/null
 is "again at once: exit code" $? 75
 ok "runq of a domain" runq dead.test
