@@ -1,7 +1,6 @@
 /*
- * The spool's database: opening and repairing it, and running the statements
- * of one table.  The only file that knows SQLite.  What rows mean is
- * store.c's business.
+ * The spool's database: opening it, and running the statements of one table.
+ * The only file that knows SQLite.  What rows mean is store.c's business.
  *
  * spool.db is opened with an exclusive lock before it is switched to its
  * write-ahead log, so that no shared memory is needed; the log is allocated
@@ -22,10 +21,8 @@
 #include "log.h"
 #include "spoold.h"
 
-#define FILE_NAME	"spool.db"
-#define WAL_NAME	"spool.db-wal"
-#define SHM_NAME	"spool.db-shm"
-#define DAMAGE_NAME	"spool.db.damaged"	/* repair at the next start */
+#define FILE_NAME	DB_NAME
+#define WAL_NAME	DB_NAME "-wal"
 #define LOCK_WAIT	10000			/* milliseconds */
 #define WAL_SIZE	(64 * 1024 * 1024)
 #define NAME_LENGTH	64
@@ -117,11 +114,7 @@ step(enum sql sql)
 static void
 leave_damaged(void)
 {
-	int	 fd;
-
-	fd = open(DAMAGE_NAME, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	if (fd != -1)
-		close(fd);
+	repair_ask();
 	fatalx("%s is damaged and will be repaired: %s", FILE_NAME, db.why);
 }
 
@@ -444,7 +437,38 @@ prepare_all(void)
 			    sqlite3_errmsg(db.handle));
 }
 
-/* ---- repair ---- */
+/* ---- for a repair ---- */
+
+/* Run statements of our own; 0, or -1 with the reason in db_why(). */
+int
+db_execute(const char *text)
+{
+	return execute(db.handle, text);
+}
+
+int64_t
+db_number(const char *text)
+{
+	return query_number(db.handle, text);
+}
+
+/* Close the file without a word to it: it is damaged. */
+void
+db_drop(void)
+{
+	(void)sqlite3_close_v2(db.handle);
+	db.handle = NULL;
+}
+
+/* Begin with a fresh file, or die. */
+void
+db_create(void)
+{
+	if (open_file() == -1)
+		fatalx("%s: a fresh one is damaged as well: %s", FILE_NAME,
+		    db.why);
+	migrate();
+}
 
 /*
  * The statement that takes as many columns of a row as the damaged table has:
@@ -538,10 +562,14 @@ open_damaged(const char *name)
 	return bad;
 }
 
-/* Both ways from its ends; what lies between two bad pages is lost. */
-static void
-salvage_all(sqlite3 *bad)
+/*
+ * Carry over what can be read of the damaged database of that name, both ways
+ * from its ends; what lies between two bad pages is lost.
+ */
+void
+db_salvage(const char *name)
 {
+	sqlite3	*bad = open_damaged(name);
 	char	 text[NAME_LENGTH * 2];
 
 	(void)salvage(bad, "message", "id", "id");
@@ -559,160 +587,9 @@ salvage_all(sqlite3 *bad)
 	(void)snprintf(text, sizeof(text), "UPDATE spool SET high ="
 	    " max(high, %lld)",
 	    (long long)query_number(bad, "SELECT max(high) FROM spool"));
+	(void)sqlite3_close_v2(bad);
 	if (execute(db.handle, text) == -1)
 		fatalx("%s: %s", FILE_NAME, db.why);
-}
-
-/*
- * What was carried over need not fit together: a message without body or
- * recipients is noted as damaged, a recipient without message is dropped,
- * and the totals are counted anew.
- */
-static const char repair_text[] =
-    "INSERT INTO main.damaged SELECT id, 0, 'lost its body', 0,"
-    " quote(sender) FROM main.message WHERE in_file = 0"
-    " AND id NOT IN (SELECT id FROM main.body);"
-    "DELETE FROM main.message WHERE in_file = 0"
-    " AND id NOT IN (SELECT id FROM main.body);"
-    "INSERT INTO main.damaged SELECT id, 0, 'lost its recipients', 0,"
-    " quote(sender) FROM main.message"
-    " WHERE id NOT IN (SELECT message FROM main.recipient);"
-    "DELETE FROM main.message"
-    " WHERE id NOT IN (SELECT message FROM main.recipient);"
-    "INSERT INTO main.damaged SELECT message, row, 'lost its message', 0,"
-    " quote(address) FROM main.recipient"
-    " WHERE message NOT IN (SELECT id FROM main.message);"
-    "DELETE FROM main.recipient"
-    " WHERE message NOT IN (SELECT id FROM main.message);"
-    "DELETE FROM main.attempt"
-    " WHERE message NOT IN (SELECT id FROM main.message);"
-    "UPDATE main.recipient SET state = 1, next = 0 WHERE state = 0;"
-    "UPDATE main.message SET waiting = (SELECT count(*) FROM"
-    " main.recipient r WHERE r.message = id AND state IN (0, 1, 2, 5)),"
-    " rows = (SELECT max(row) FROM main.recipient r WHERE r.message = id);"
-    "UPDATE main.spool SET"
-    " messages = (SELECT count(*) FROM main.message),"
-    " octets = (SELECT ifnull(sum(size), 0) FROM main.message),"
-    " deferred = (SELECT count(*) FROM main.recipient WHERE state = 1),"
-    " held = (SELECT count(*) FROM main.recipient WHERE state = 2),"
-    " high = max(high, (SELECT ifnull(max(id), 0) FROM main.message)),"
-    " epoch = epoch + 1;";
-
-/* What was renamed or removed here stays so. */
-static void
-sync_directory(void)
-{
-	int	 fd;
-
-	if ((fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
-	    fsync(fd) == -1)
-		fatal("the spool's directory");
-	close(fd);
-}
-
-/* From now on a repair that is broken off begins again with that file. */
-static void
-note_repair(const char *name)
-{
-	ssize_t	 length = (ssize_t)strlen(name);
-	int	 fd;
-
-	fd = open(DAMAGE_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-	    0600);
-	if (fd == -1 || write(fd, name, (size_t)length) != length ||
-	    fsync(fd) == -1)
-		fatal("%s", DAMAGE_NAME);
-	close(fd);
-	sync_directory();
-}
-
-/* Put back what a repair that did not come to its end had set aside. */
-static void
-take_back(void)
-{
-	char	 name[NAME_LENGTH], wal[NAME_LENGTH * 2];
-	ssize_t	 n = 0;
-	int	 fd;
-
-	if ((fd = open(DAMAGE_NAME, O_RDONLY | O_CLOEXEC)) != -1) {
-		n = read(fd, name, sizeof(name) - 1);
-		close(fd);
-	}
-	if (n <= 0)
-		return;
-	name[n] = '\0';
-	if (access(name, F_OK) == -1)
-		return;
-	(void)snprintf(wal, sizeof(wal), "%s-wal", name);
-	if (rename(wal, WAL_NAME) == -1 && errno != ENOENT)
-		fatal("%s", wal);
-	if (rename(name, FILE_NAME) == -1)
-		fatal("%s", name);
-	sync_directory();
-	log_note(LOG_ERR, "repair", "broken off before its end, begins again");
-}
-
-/*
- * Set the damaged files aside under a name of now, and open a fresh one.  A
- * log is set aside in any case: none of another database may come back.
- */
-static void
-set_aside(char *name, size_t size)
-{
-	char	 wal[NAME_LENGTH * 2];
-	int64_t	 now = clock_now() / SECOND;
-	int	 fd;
-
-	(void)sqlite3_close_v2(db.handle);
-	db.handle = NULL;
-	do {
-		(void)snprintf(name, size, "%s.bad-%lld", FILE_NAME,
-		    (long long)now++);
-	} while (access(name, F_OK) == 0);
-	(void)snprintf(wal, sizeof(wal), "%s-wal", name);
-	fd = open(WAL_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd != -1)
-		close(fd);
-	note_repair(name);
-	if (rename(FILE_NAME, name) == -1 || rename(WAL_NAME, wal) == -1)
-		fatal("%s: cannot be set aside", FILE_NAME);
-	(void)unlink(SHM_NAME);
-	if (open_file() == -1)
-		fatalx("%s: a fresh one is damaged as well: %s", FILE_NAME,
-		    db.why);
-}
-
-/* Replace a damaged database by what can still be read of it. */
-static void
-repair(void)
-{
-	sqlite3	*bad;
-	char	 name[NAME_LENGTH], text[NAME_LENGTH * 4];
-
-	log_note(LOG_ERR, "repair", "%s is damaged: %s", FILE_NAME, db.why);
-	set_aside(name, sizeof(name));
-	migrate();
-	bad = open_damaged(name);
-	if (execute(db.handle, "BEGIN IMMEDIATE") == -1)
-		fatalx("%s: %s", FILE_NAME, db.why);
-	salvage_all(bad);
-	(void)sqlite3_close_v2(bad);
-	if (execute(db.handle, repair_text) == -1)
-		fatalx("%s: repair: %s", FILE_NAME, db.why);
-	(void)snprintf(text, sizeof(text), "UPDATE main.spool SET history ="
-	    " 'repaired; what was damaged is kept in %s'", name);
-	if (execute(db.handle, text) == -1 ||
-	    execute(db.handle, "COMMIT") == -1)
-		fatalx("%s: repair: %s", FILE_NAME, db.why);
-	(void)unlink(DAMAGE_NAME);
-	sync_directory();
-	log_note(LOG_ERR, "repair", "%lld messages and %lld recipients were"
-	    " carried over, %lld rows did not fit; the damaged file is %s",
-	    (long long)query_number(db.handle, "SELECT messages FROM spool"),
-	    (long long)query_number(db.handle,
-	    "SELECT count(*) FROM recipient"),
-	    (long long)query_number(db.handle, "SELECT count(*) FROM damaged"),
-	    name);
 }
 
 /* Open the database of the current directory, whatever its state; or die. */
@@ -721,9 +598,9 @@ db_open(void)
 {
 	int	 result;
 
-	take_back();
+	repair_take_back();
 	result = open_file();
-	if (result == -1 || access(DAMAGE_NAME, F_OK) == 0) {
+	if (result == -1 || repair_is_due()) {
 		if (result == 0)
 			(void)snprintf(db.why, sizeof(db.why), "%s",
 			    "it was found to be at run time");

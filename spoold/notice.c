@@ -1,7 +1,8 @@
 /*
  * Bounces, notices of delay and reports of success as messages of our own: to
- * whom they go, and whether at all (RFC 3461 5 and 6).  A null sender gets none; what would have been one goes to
- * the log and, if the configuration names it, to bounce-to.
+ * whom they go, and whether at all (RFC 3461 5 and 6).  A null sender gets
+ * none; what would have been one goes to the log and, if the configuration
+ * names it, to bounce-to.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -233,6 +233,20 @@ enum db_trouble	 db_trouble(void);
 const char	*db_why(void);
 int64_t		 db_wal_size(void);
 int		 db_checkpoint(void);
+int		 db_execute(const char *);
+int64_t		 db_number(const char *);
+void		 db_drop(void);
+void		 db_create(void);
+void		 db_salvage(const char *);
+
+/* repair.c: what can be read of a damaged database */
+
+#define DB_NAME	"spool.db"
+
+void		 repair_ask(void);
+bool		 repair_is_due(void);
+void		 repair_take_back(void);
+void		 repair(void);
 
 /* store.c: messages and recipients as rows */
 
@@ -531,7 +545,7 @@ struct ending {
 	int64_t		 next;
 	bool		 waited;	/* DEFERRED: it was not tried, its
 					   next hop was; no attempt of its */
-	char		 why[64];	/* why it waits until next, for people */
+	char		 why[64];	/* why it waits till next */
 	bool		 expired;
 	bool		 warn;		/* send a delay notice */
 	bool		 attempted;	/* a worker or a next hop had it */
