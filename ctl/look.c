@@ -186,7 +186,7 @@ look_explain(const struct verb *verb, struct request *request)
 	return code;
 }
 
-/* Did a server say for good that it takes none of it? */
+/* Was the last that a server refused refused for good? */
 static bool
 is_refused(const char *text, size_t length)
 {
@@ -198,10 +198,10 @@ is_refused(const char *text, size_t length)
 			stop = end;
 		while (at < stop && (*at == ' ' || *at == '<' || *at == '-'))
 			at++;
-		if (stop - at >= 3 && isdigit((unsigned char)at[0]) &&
+		if (stop - at >= 3 && (at[0] == '4' || at[0] == '5') &&
 		    isdigit((unsigned char)at[1]) &&
 		    isdigit((unsigned char)at[2]))
-			refused = refused || at[0] == '5';
+			refused = at[0] == '5';
 	}
 	return refused;
 }
