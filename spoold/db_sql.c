@@ -106,7 +106,8 @@ const char *const db_statements[SQL_MAX] = {
 	" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 [SQL_RECIPIENT_OF] = "SELECT " RECIPIENT_COLUMNS " FROM recipient"
 	" WHERE message = ? AND row > ? ORDER BY row LIMIT ?",
-[SQL_RECIPIENT_TEXTS] = "SELECT row, parent, state, address, target"
+[SQL_RECIPIENT_TEXTS] = "SELECT row, parent, state, address, target,"
+	" state = 4 AND reason IS '" SUPERSEDED "'"
 	" FROM recipient WHERE message = ?",
 [SQL_RECIPIENT_FINALS] = "SELECT row, final FROM recipient"
 	" WHERE message = ? AND final IS NOT NULL",
@@ -114,9 +115,11 @@ const char *const db_statements[SQL_MAX] = {
 	" state = CASE WHEN state IN (2, 5) THEN state ELSE ?3 END,"
 	" next = CASE WHEN flags & " GIVE_UP " THEN next ELSE ?4 END,"
 	" attempts = ?5, tries = ?6, epoch = ?7, poison = ?8,"
-	" flags = ?9 | (flags & " GIVE_UP "), lane = ?10, status = ?11,"
-	" reason = ?12, tried = ?13, decided = ifnull(?14, decided),"
-	" why = ?15 WHERE message = ?1 AND row = ?2",
+	" flags = ?9 | (flags & " GIVE_UP "), lane = ?10,"
+	" status = ifnull(?11, status), reason = ifnull(?12, reason),"
+	" tried = ifnull(nullif(?13, 0), tried),"
+	" decided = ifnull(?14, decided), why = ?15"
+	" WHERE message = ?1 AND row = ?2",
 [SQL_RECIPIENT_END] = "UPDATE recipient SET state = ?3, final = ?4,"
 	" status = ?5, reason = ?6, tried = ?7, attempts = ?8,"
 	" decided = ifnull(?9, decided), why = NULL"

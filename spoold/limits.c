@@ -36,8 +36,7 @@ is_unix(const char *hop, const struct conf_section *own)
 {
 	if (own == NULL)
 		return strncmp(hop, "lmtp(/", 6) == 0;
-	return conf_string(own, "name", "")[0] == '/' ||
-	    conf_string(own, "address", "")[0] == '/';
+	return conf_string(own, "name", own->name)[0] == '/';
 }
 
 /* Is LMTP spoken there?  Then what it takes has been delivered. */

@@ -22,7 +22,6 @@ static struct {
 	struct gate	 gates[RELAYS_MAX];
 	uint32_t	 count;		/* of places seen so far */
 	uint32_t	 newest;	/* first instance of the newest */
-	bool		 has_network;	/* one but the first was ever there */
 	TAILQ_HEAD(, asking) askings;
 } relays = { .askings = TAILQ_HEAD_INITIALIZER(relays.askings) };
 
@@ -43,8 +42,7 @@ relays_gate(const struct link *link)
 struct link *
 relays_link(const struct lane *lane)
 {
-	/* The first, if it never had a neighbour, has the network too. */
-	if (lane->limits.is_unix || (relays.count <= 1 && !relays.has_network))
+	if (lane->limits.is_unix)
 		return relays.links[0];
 	if (relays.count <= 1)
 		return NULL;
@@ -70,7 +68,6 @@ relay_up(struct child *child, struct link *link,
 	relays.links[place] = link;
 	if (place >= relays.count)
 		relays.count = place + 1;
-	relays.has_network = relays.has_network || place > 0;
 	queue_wake();
 }
 

@@ -460,12 +460,16 @@ decided_by(const struct recipient *recipient)
 	    route->where[0] != '\0' ? route->where : NULL;
 }
 
-/* It waits until next; held or marked rows stay what they are. */
+/*
+ * It waits until next; held or marked rows stay what they are.  If it was not
+ * tried, what is known of the last try stays as well.
+ */
 int
 store_defer(const struct ending *ending)
 {
 	const struct recipient	*recipient = ending->recipient;
 	enum stored		 stored = ending->stored;
+	bool			 put_back = ending->kind == ENDING_PUT_BACK;
 	int			 changed;
 
 	changed = db_run(SQL_RECIPIENT_DEFER, "iudiuuuudtttitt",
@@ -473,8 +477,10 @@ store_defer(const struct ending *ending)
 	    ending->next, recipient->attempts, recipient->tries,
 	    recipient->epoch, recipient->poison, flags_of(recipient),
 	    recipient->lane != NULL ? recipient->lane->text : NULL,
-	    ending->status, ending->text, clock_now(), decided_by(recipient),
-	    ending->why[0] != '\0' ? ending->why : NULL);
+	    put_back ? NULL : ending->status, put_back ? NULL : ending->text,
+	    put_back || ending->waited ? INT64_C(0) : clock_now(),
+	    decided_by(recipient), ending->why[0] != '\0' ? ending->why :
+	    NULL);
 	if (changed <= 0)
 		return changed;
 	if (recipient->stored == STORED_NEW)

@@ -506,9 +506,9 @@ static void
 give_link(enum process process)
 {
 	struct w_start_peer_down_ntf down = { .process = process,
-	    .instance = process == PROC_SMTPD };
+	    .instance = process == PROC_SMTPD || process == PROC_RELAY };
 	struct w_start_peer_ntf peer = { .process = process,
-	    .instance = process == PROC_SMTPD };
+	    .instance = process == PROC_SMTPD || process == PROC_RELAY };
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
