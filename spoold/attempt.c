@@ -297,7 +297,7 @@ on_expands(struct recipient *recipient, const struct frame *frame)
 		expansion->owner = copy(answer->owner);
 	expansion->replaces = answer->kind == ROUTE_SUPERSEDED;
 	expansion_end(recipient, expansion, expansion->replaces ?
-	    "superseded by a new list" : "expanded", answer->where);
+	    SUPERSEDED : "expanded", answer->where);
 }
 
 static void

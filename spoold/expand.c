@@ -13,7 +13,7 @@
 struct known {
 	uint32_t	 row;
 	uint32_t	 parent;
-	enum stored	 state;
+	bool		 superseded;
 	char		*address;
 	char		*target;
 };
@@ -138,7 +138,7 @@ expansion_end(struct recipient *recipient, struct expansion *expansion,
 
 static void
 add_known(struct known_rows *known, uint32_t row, uint32_t parent,
-    enum stored state, const char *address, const char *target)
+    const char *address, const char *target, bool superseded)
 {
 	struct known	*rows;
 
@@ -152,7 +152,7 @@ add_known(struct known_rows *known, uint32_t row, uint32_t parent,
 	rows = &known->rows[known->count++];
 	rows->row = row;
 	rows->parent = parent;
-	rows->state = state;
+	rows->superseded = superseded;
 	rows->address = copy(address);
 	rows->target = copy(target);
 }
@@ -167,9 +167,9 @@ load_known(struct known_rows *known, const struct message *message)
 		add_known(known,
 		    (uint32_t)db_integer(SQL_RECIPIENT_TEXTS, 0),
 		    (uint32_t)db_integer(SQL_RECIPIENT_TEXTS, 1),
-		    (enum stored)db_integer(SQL_RECIPIENT_TEXTS, 2),
 		    db_text(SQL_RECIPIENT_TEXTS, 3),
-		    db_text(SQL_RECIPIENT_TEXTS, 4));
+		    db_text(SQL_RECIPIENT_TEXTS, 4),
+		    db_integer(SQL_RECIPIENT_TEXTS, 5) != 0);
 	db_end(SQL_RECIPIENT_TEXTS);
 	return result;
 }
@@ -208,7 +208,8 @@ is_ancestor(const struct known_rows *known, const struct recipient *recipient,
 /*
  * Another row that stands for this target.  What a new list has in place of
  * an old one may be the very address that the old one was found under: then
- * the rows that led to the old list stand for nothing.
+ * the rows that led to the old list stand for nothing.  Nor do those that
+ * another list had replaced before, and were not delivered.
  */
 static const struct known *
 find_known(const struct known_rows *known, const struct recipient *recipient,
@@ -221,7 +222,8 @@ find_known(const struct known_rows *known, const struct recipient *recipient,
 		row = &known->rows[i];
 		if (strcasecmp(row->address, address) == 0 &&
 		    strcmp(row->target, target) == 0 && !(replaces &&
-		    is_ancestor(known, recipient, row->row)))
+		    (row->superseded ||
+		    is_ancestor(known, recipient, row->row))))
 			return row;
 	}
 	return NULL;
@@ -350,8 +352,8 @@ expansion_store(struct expansion *expansion, const struct recipient *recipient,
 		child = make_child(expansion, row, recipient, first++);
 		if (store_add_recipient(child, stored) == -1)
 			goto out;
-		add_known(&known, child->row, child->parent, stored,
-		    child->address, child->target);
+		add_known(&known, child->row, child->parent, child->address,
+		    child->target, false);
 	}
 	expansion->is_loop = expansion->count > 0 && recipient->skip == 0 &&
 	    loops == expansion->count && !expansion->goes_on;

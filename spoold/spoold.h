@@ -499,6 +499,9 @@ uint32_t	 ask_route_explain(const struct w_route_explain_req *, void *);
 
 /* expand.c: one row becomes several */
 
+/* The reason of a row that its list no longer leads to. */
+#define SUPERSEDED	"superseded by a new list"
+
 struct child_row {
 	enum target_place place;
 	char		*text;

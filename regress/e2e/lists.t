@@ -161,6 +161,22 @@ ok "which has it" wait_for 10 grep -q ^Subject: \
 ok "the queue is empty" wait_for 10 queue_is_empty
 is "the other file was never made" "$(ls "$SCRATCH/no-such-folder")" file
 
+# ---- a list that is changed twice, for something it once had
+sed -i "s,^mixed:.*,mixed: $SCRATCH/twice/a\\, $SCRATCH/twice/c," \
+    "$SCRATCH/aliases"
+ok "a list with two files that cannot be" send_to mixed@here.test
+ok "which wait" wait_for_log 10 'deferred .*twice/c'
+sed -i "s,^mixed:.*,mixed: $SCRATCH/twice/b," "$SCRATCH/aliases"
+ok "runq with another in place of both" runq_again
+ok "both are superseded" wait_for_log 10 'expanded .*twice/c.*superseded'
+ok "and the other waits" wait_for_log 10 'deferred .*twice/b'
+mkdir -m 1777 "$SCRATCH/twice"
+sed -i "s,^mixed:.*,mixed: $SCRATCH/twice/c," "$SCRATCH/aliases"
+ok "runq with one of the first" runq_again
+ok "which has it" wait_for 10 grep -qs ^Subject: "$SCRATCH/twice/c"
+ok "the queue is empty" wait_for 10 queue_is_empty
+is "and no other" "$(ls "$SCRATCH/twice")" c
+
 # ---- the same within one message
 rm -rf "$joe/Maildir" "$jane/Maildir" "$SCRATCH"/sink/*
 ok "two aliases of one address" send_to one@here.test,two@here.test same
