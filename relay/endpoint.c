@@ -361,8 +361,8 @@ endpoint_print(const struct endpoint *e, FILE *out)
 		fprintf(out, "    closed until %s: %s\n", date,
 		    e->fault.text);
 	} else
-		fprintf(out, "    open, %u connections, %zu of them at "
-		    "rest\n", e->connections, e->resting_count);
+		fprintf(out, "    open, connections: %u, at rest: %zu\n",
+		    e->connections, e->resting_count);
 	if (e->tls[0] != '\0')
 		fprintf(out, "    last connection: tls %s\n", e->tls);
 }

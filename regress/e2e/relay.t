@@ -1,6 +1,6 @@
 #!/bin/sh
 # relay against Postfix's stand-in server: delivery, refusals, slow and dead
-# hosts, LMTP.
+# hosts, LMTP, also by a Unix socket.
 . "$(dirname "$0")/suite.sh"
 need_root
 need_unpacked postfix
@@ -17,6 +17,9 @@ suite_conf <<EOF
   @sink.test     relay(127.0.0.1:$sink)
   @second.test   second
   @lmtp.test     lmtp(127.0.0.1:$lmtp)
+  @unix.test     lmtp($SCRATCH/sink/socket)
+  @nobody.test   lmtp($SCRATCH/nobody)
+  @dead.test     relay(127.0.0.1:9)
   @deaf.test     relay(127.0.0.1:$deaf)
   @unknown.test  relay(no-such-host.invalid)
 EOF
@@ -24,6 +27,8 @@ EOF
 mkdir -m 1777 "$SCRATCH/sink"
 postfix_sink -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$sink" 200
 postfix_sink -L -d "$SCRATCH/sink/lmtp.%H%M%S." "127.0.0.1:$lmtp" 200
+postfix_sink -L -d "$SCRATCH/sink/unix.%H%M%S." \
+    "unix:$SCRATCH/sink/socket" 200
 postfix_sink -f RCPT "127.0.0.1:$deaf" 200
 suite_start
 
@@ -45,6 +50,15 @@ ok "one whose first host is down" source_to -m 1 -t y@second.test
 ok "takes the second" wait_for 10 in_sink '[0-9]*' y@second.test 1
 ok "one by LMTP" source_to -m 1 -t z@lmtp.test
 ok "is there" wait_for 10 in_sink 'lmtp*' z@lmtp.test 1
+chmod 666 "$SCRATCH/sink/socket"
+ok "one by a Unix socket" source_to -m 1 -t u@unix.test
+ok "is there" wait_for 10 in_sink 'unix*' u@unix.test 1
+is "by the relay that has no network" "$(pgrep -P "$MAIN" -f 'relay -l ')" \
+    "$(sed -n 's/.* relay\[\([0-9]*\)\]: transaction .*sink.socket.*/\1/p' \
+    "$SCRATCH/log")"
+ok "one for a socket that is none" source_to -m 1 -t u@nobody.test
+ok "waits, saying why" wait_for_log 10 \
+    'deferred .*u@nobody\.test.*connect to .*/nobody: No such file'
 ok "a large one" source_to -m 1 -l 1000000 -t large@sink.test
 ok "is there" wait_for 20 in_sink '[0-9]*' large@sink.test 1
 ok "one that is refused" source_to -m 1 -t no@deaf.test
@@ -53,4 +67,19 @@ ok "bounces with the reply" wait_for_log 10 \
 ok "one for a name that is none" source_to -m 1 -t x@unknown.test
 ok "waits, saying why" wait_for_log 20 \
     'deferred .*x@unknown\.test.*4\.4\.[34]'
+
+# ---- what is remembered of a dead host
+
+ok "one for a dead host" source_to -m 1 -t a@dead.test
+ok "waits" wait_for_log 10 'deferred .*a@dead\.test.*Connection refused'
+count() {
+	grep -c 'unreachable relay=.*:9 ' "$SCRATCH/log"
+}
+before=$(count)
+ok "five more" source_to -m 5 -t b@dead.test
+ok "wait with it" wait_for 10 mailq
+sleep 1
+is "and are no reason to connect" "$(count)" "$before"
+like "postctl why says until when, and why" "$(postctl why dead.test)" \
+    'closed until .*connect to 127\.0\.0\.1.*Connection refused'
 done_testing
