@@ -400,6 +400,8 @@ expect_line(const char *wanted)
 	char *line;
 
 	assert_non_null(test.stream);
+	if (strcmp(wanted, "QUIT") == 0)
+		assert_int_equal(test.resting, 0);
 	line = evbuffer_readln(test.stream->out, NULL,
 	    EVBUFFER_EOL_CRLF_STRICT);
 	if (line == NULL || strcmp(line, wanted) != 0)
@@ -883,6 +885,24 @@ tells_whether_the_server_reports(void **state)
 	finish();
 }
 
+/* A server that refuses the sender and takes all the rest. */
+static void
+sends_nothing_of_a_refused_sender(void **state)
+{
+	static const char *const script[] = { PIPED, "<MAIL FROM:<a@b>",
+	    "<RCPT TO:<r0@y>", "<DATA", ">550 5.7.1 Not you", ">250 Ok",
+	    ">354 Go", "<.", ">250 Ok", "E", "<QUIT", NULL };
+
+	(void)state;
+	begin();
+	submit(0, 1, "x");
+	connect_with(false);
+	play(script);
+	expect(0, RELAY_FAILED, STAGE_MAIL, "5.7.1", "550 5.7.1 Not you");
+	assert_int_equal(test.answered, 1);
+	finish();
+}
+
 static void
 defers_recipients_that_are_too_many(void **state)
 {
@@ -1275,12 +1295,13 @@ static const struct {
 	const char *const *script;
 	bool		 login;
 	bool		 done;		/* delivered in the end */
+	bool		 piped;
 } dialogues[] = {
-	{ "plain", dialogue_plain, false, true },
-	{ "piped", dialogue_piped, false, true },
-	{ "login", dialogue_login, true, true },
-	{ "reset", dialogue_reset, false, false },
-	{ "nobody", dialogue_nobody, false, false }
+	{ "plain", dialogue_plain, false, true, false },
+	{ "piped", dialogue_piped, false, true, true },
+	{ "login", dialogue_login, true, true, false },
+	{ "reset", dialogue_reset, false, false, false },
+	{ "nobody", dialogue_nobody, false, false, true }
 };
 
 #define DIALOGUES	(sizeof(dialogues) / sizeof(dialogues[0]))
@@ -1343,6 +1364,10 @@ expect_sound(size_t d, enum evil evil, bool was_done)
 	const struct w_relay_result_ntf *r = &test.results[0];
 	struct transaction *t;
 
+	/* It is not heard any longer, nor is anything said to it. */
+	if (evil < LATE || evil == LINES || evil == LONG || evil == ENDLESS ||
+	    (evil == LATE && !dialogues[d].piped))
+		assert_null(test.stream);
 	if (test.stream != NULL)
 		test.stream->ops->lost("closed the connection", false,
 		    test.stream->arg);
@@ -1386,9 +1411,15 @@ play_evil(size_t d, enum evil evil, int n)
 		take_step(*s);
 	}
 	was_done = test.results[0].verdict == RELAY_DONE;
-	if (*s != NULL && (**s != 'S' || evil <= TIMEOUT))
+	if (*s == NULL)
+		finish();
+	else if (**s == 'S' && evil > TIMEOUT) {
+		take_step("!");
+		finish();
+	} else {
 		do_evil(evil, *s + 1);
-	expect_sound(d, evil, was_done);
+		expect_sound(d, evil, was_done);
+	}
 	return *s != NULL;
 }
 
@@ -1497,6 +1528,7 @@ main(void)
 		cmocka_unit_test(keeps_to_the_size_limit),
 		cmocka_unit_test(says_who_needs_smtputf8),
 		cmocka_unit_test(tells_whether_the_server_reports),
+		cmocka_unit_test(sends_nothing_of_a_refused_sender),
 		cmocka_unit_test(defers_recipients_that_are_too_many),
 		cmocka_unit_test(speaks_lmtp),
 		cmocka_unit_test(ends_after_so_many_messages),
