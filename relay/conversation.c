@@ -311,7 +311,7 @@ open_further(struct conversation *c, enum opening_next next)
 	case OPENING_WAIT:
 		return wait_for(c);
 	case OPENING_READY:
-		return is_in_step(c) ? ready(c) : out_of_step(c);
+		return ready(c);
 	default:
 		return lost(c, opening_fault(c->opening));
 	}
