@@ -1472,6 +1472,19 @@ hears_every_octet_alone(void **state)
 	}
 }
 
+/* An answer to what is still here. */
+static void
+hears_nothing_before_it_has_asked(void **state)
+{
+	(void)state;
+	begin();
+	connect_with(false);
+	say_line("220 hi");
+	say_line("250 srv");
+	expect_refused(STAGE_GREETING, "4.5.0", "more than it was asked");
+	finish();
+}
+
 static void
 names_what_it_heard(void **state)
 {
@@ -1545,6 +1558,7 @@ main(void)
 		cmocka_unit_test(logs_in_clear_if_told_to),
 		cmocka_unit_test(survives_what_is_no_smtp),
 		cmocka_unit_test(hears_every_octet_alone),
+		cmocka_unit_test(hears_nothing_before_it_has_asked),
 		cmocka_unit_test(names_what_it_heard),
 		cmocka_unit_test(keeps_a_transcript_short)
 	};
