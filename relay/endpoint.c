@@ -373,13 +373,14 @@ static void
 on_sweep(int fd, short events, void *arg)
 {
 	struct endpoint *e, *next;
+	size_t i;
 
 	(void)fd;
 	(void)events;
 	(void)arg;
 	RB_FOREACH_SAFE(e, endpoint_tree, &endpoints.all, next)
-		while (e->resting_count > 0)
-			conversation_end(e->resting[e->resting_count - 1]);
+		for (i = e->resting_count; i-- > 0;)
+			conversation_end(e->resting[i]);
 }
 
 void

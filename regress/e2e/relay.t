@@ -7,6 +7,7 @@ need_unpacked postfix
 sink=$(suite_port)
 lmtp=$(suite_port)
 deaf=$(suite_port)
+slow=$(suite_port)
 suite_conf <<EOF
 [smtpd "mx"]
   listen-port = 127.0.0.1:$PORT
@@ -20,6 +21,7 @@ suite_conf <<EOF
   @unix.test     lmtp($SCRATCH/sink/socket)
   @nobody.test   lmtp($SCRATCH/nobody)
   @dead.test     relay(127.0.0.1:9)
+  @slow.test     relay(127.0.0.1:$slow)
   @deaf.test     relay(127.0.0.1:$deaf)
   @unknown.test  relay(no-such-host.invalid)
 EOF
@@ -29,6 +31,7 @@ postfix_sink -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$sink" 200
 postfix_sink -L -d "$SCRATCH/sink/lmtp.%H%M%S." "127.0.0.1:$lmtp" 200
 postfix_sink -L -d "$SCRATCH/sink/unix.%H%M%S." \
     "unix:$SCRATCH/sink/socket" 200
+postfix_sink -w 4 -d "$SCRATCH/sink/slow.%H%M%S." "127.0.0.1:$slow" 200
 postfix_sink -f RCPT "127.0.0.1:$deaf" 200
 suite_start
 
@@ -82,4 +85,22 @@ sleep 1
 is "and are no reason to connect" "$(count)" "$before"
 like "postctl why says until when, and why" "$(postctl why dead.test)" \
     'closed until .*connect to 127\.0\.0\.1.*Connection refused'
+
+# ---- a reload lets the old relay finish
+
+old=$(suite_pids relay)
+old_is_gone() {
+	for pid in $old; do
+		! kill -0 "$pid" 2>/dev/null || return 1
+	done
+}
+ok "one for a slow host" source_to -m 1 -t s@slow.test
+sleep 1
+ok "a reload" suite_reload
+ok "the next goes by the new relay" source_to -m 1 -t n@sink.test
+ok "and is there at once" wait_for 2 in_sink '[0-9]*' n@sink.test 1
+not_ok "the slow one is not" grep -q 'relayed .*s@slow' "$SCRATCH/log"
+ok "it is done by the old one" wait_for_log 10 'relayed .*s@slow\.test'
+ok "which ends then" wait_for 10 old_is_gone
+is "it arrives once" "$(cat "$SCRATCH"/sink/slow* | grep -c s@slow.test)" 1
 done_testing
