@@ -311,7 +311,7 @@ open_further(struct conversation *c, enum opening_next next)
 	case OPENING_WAIT:
 		return wait_for(c);
 	case OPENING_READY:
-		return is_in_step(c) ? ready(c) : out_of_step(c);
+		return ready(c);
 	default:
 		return lost(c, opening_fault(c->opening));
 	}
@@ -343,10 +343,16 @@ on_unasked(struct conversation *c)
 	return lost(c, &soft);
 }
 
-/* A whole reply, of which this is the last line. */
+/*
+ * A whole reply, of which this is the last line.  A command that has not left
+ * yet cannot have been answered; a group of them is the envelope's.
+ */
 static int
 on_reply(struct conversation *c, const char *line)
 {
+	if (c->state != ENVELOPE &&
+	    evbuffer_get_length(stream_out(c->stream)) > 0)
+		return out_of_step(c);
 	c->reply.stage = stage(c);
 	switch (c->state) {
 	case OPENING:

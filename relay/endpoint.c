@@ -361,8 +361,8 @@ endpoint_print(const struct endpoint *e, FILE *out)
 		fprintf(out, "    closed until %s: %s\n", date,
 		    e->fault.text);
 	} else
-		fprintf(out, "    open, %u connections, %zu of them at "
-		    "rest\n", e->connections, e->resting_count);
+		fprintf(out, "    open, connections: %u, at rest: %zu\n",
+		    e->connections, e->resting_count);
 	if (e->tls[0] != '\0')
 		fprintf(out, "    last connection: tls %s\n", e->tls);
 }
@@ -373,13 +373,14 @@ static void
 on_sweep(int fd, short events, void *arg)
 {
 	struct endpoint *e, *next;
+	size_t i;
 
 	(void)fd;
 	(void)events;
 	(void)arg;
 	RB_FOREACH_SAFE(e, endpoint_tree, &endpoints.all, next)
-		while (e->resting_count > 0)
-			conversation_end(e->resting[e->resting_count - 1]);
+		for (i = e->resting_count; i-- > 0;)
+			conversation_end(e->resting[i]);
 }
 
 void

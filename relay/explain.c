@@ -109,11 +109,7 @@ on_sighting(const struct sighting *sighting, void *arg)
 	}
 	if (strcmp(q->host, sighting->host->name) != 0) {
 		strlcpy(q->host, sighting->host->name, sizeof(q->host));
-		fprintf(q->out, "host %s", q->host);
-		if (sighting->host->preference != 0)
-			fprintf(q->out, " preference %u",
-			    sighting->host->preference);
-		fprintf(q->out, "\n");
+		host_print(q->host, sighting->host->preference, q->out);
 	}
 	if (sighting->fault != NULL)
 		fprintf(q->out, "  not usable: %s\n", sighting->fault->text);

@@ -544,6 +544,15 @@ hop_drop(const struct link *link)
 
 /* ---- for people ---- */
 
+void
+host_print(const char *name, unsigned int preference, FILE *out)
+{
+	fprintf(out, "host %s", name);
+	if (preference != 0)
+		fprintf(out, " preference %u", preference);
+	fprintf(out, "\n");
+}
+
 static void
 print_hop(const struct hop *hop, FILE *out)
 {
@@ -554,9 +563,9 @@ print_hop(const struct hop *hop, FILE *out)
 
 	if (hop->class[0] != '\0')
 		fprintf(out, "for mail from %s\n", hop->class);
-	fprintf(out, "%zu transactions wait, %zu conversations serve, "
-	    "%zu are looked for\n", hop->waiting_count, hop->serving_count,
-	    hop->search_count);
+	fprintf(out, "relay: %zu transactions wait, %zu connections in use, "
+	    "%zu being looked for\n", hop->waiting_count,
+	    hop->serving_count, hop->search_count);
 	if (hop->closed_until > clock_now()) {
 		clock_date(hop->closed_until, date, sizeof(date));
 		fprintf(out, "closed until %s\n", date);
@@ -564,8 +573,7 @@ print_hop(const struct hop *hop, FILE *out)
 	for (i = 0; i < hop->seen_count; i++) {
 		seen = &hop->seen[i];
 		if (strcmp(host, seen->host) != 0)
-			fprintf(out, "host %s preference %u\n", seen->host,
-			    seen->preference);
+			host_print(seen->host, seen->preference, out);
 		host = seen->host;
 		if (seen->endpoint != NULL)
 			endpoint_print(seen->endpoint, out);

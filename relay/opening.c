@@ -301,6 +301,8 @@ opening_line(struct opening *o, const struct reply *before, char *line)
 enum opening_next
 opening_reply(struct opening *o, const struct reply *reply, const char *line)
 {
+	if (reply->code == 421 && o->state != LOGIN)
+		return refused(o, reply);
 	switch (o->state) {
 	case GREETING:
 		return reply->code == 220 ? say_hello(o, HELLO) :

@@ -348,6 +348,7 @@ void	 hop_saw(struct hop *, const struct host *, struct endpoint *,
 	    const struct reply *);
 bool	 hop_all_idle(void);
 void	 hop_print(const char *, const char *, FILE *);	/* RELAY_STATE */
+void	 host_print(const char *, unsigned int, FILE *);
 void	 hop_drop(const struct link *);
 
 /*

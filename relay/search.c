@@ -77,6 +77,9 @@ over(struct search *search, struct conversation *c)
 		.lifetime = scout_lifetime(search->scout)
 	};
 
+	if (c == NULL && search->fault.code == 0)
+		reply_fault(&search->fault, STAGE_LOOKUP, 451, "4.4.4",
+		    "there is no host to be tried");
 	search->state = OVER;
 	search->fn(&found, search->arg);
 }
