@@ -169,7 +169,9 @@ def test_bounce():
     ok('only operators may send mail back', spool.run(
         'bounce', one, uid=STRANGER)[0] == 77)
     ok('bounce by domain', spool.run('bounce', '-d', 'dead.test')[1] ==
-       '2 messages sent back\n' and spool.ids() == [one, hangs], spool.ids())
+       '2 messages sent back\n')
+    spool.do('run', 1)
+    ok('sends back what is there', spool.ids() == [one, hangs], spool.ids())
     ok('takes that domain alone', [r['address'] for r in spool.json(
         'list')[0]['recipients']] == ['local-later@x'])
     spool.do('run', 1)
