@@ -107,7 +107,8 @@ drain_all(void)
 	if (s.pid == 0)
 		return;
 	link_drain(s.smtpd);
-	link_drain(s.policyd);
+	if (s.policyd != NULL)
+		link_drain(s.policyd);
 	link_drain(s.deliver);
 	link_drain(s.relays[0]);
 	link_drain(s.relays[1]);
@@ -400,9 +401,19 @@ static const struct link_handler policyd_handlers[] = {
 	{ IMSG_NONE,			NULL }
 };
 
+/* spoold has thrown it out. */
+static void
+on_policyd_end(struct link *link, const char *why, void *arg)
+{
+	(void)why;
+	(void)arg;
+	if (s.policyd == link)
+		s.policyd = NULL;
+}
+
 static const struct link_role policyd_role = {
 	.self = PROC_POLICYD, .peer = PROC_SPOOLD,
-	.handlers = policyd_handlers
+	.handlers = policyd_handlers, .closed = on_policyd_end
 };
 
 /* ---- deliver and its workers ---- */
