@@ -31,9 +31,10 @@ action_of(const struct ending *ending, enum report_kind kind)
 	case ENDING_DELIVERED:
 		return "delivered";
 	case ENDING_RELAYED:
-		if (limits_is_lmtp(ending->recipient->route->text))
-			return "delivered";
-		return ending->dsn ? NULL : "relayed";
+		if (ending->dsn)
+			return NULL;
+		return limits_is_lmtp(ending->recipient->route->text) ?
+		    "delivered" : "relayed";
 	case ENDING_DUPLICATE:
 		return "relayed";
 	case ENDING_EXPANDED:
