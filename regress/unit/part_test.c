@@ -79,7 +79,7 @@ test_sections(void **state)
 	(void)state;
 	check_sections(PROC_SMTPD, "core smtpd ");
 	check_sections(PROC_POLICYD, "core pipe relay smtpd route ");
-	check_sections(PROC_SPOOLD, "core ");
+	check_sections(PROC_SPOOLD, "core relay ");
 	check_sections(PROC_RELAY, "core relay ");
 	check_sections(PROC_DELIVER, "core pipe route ");
 }
