@@ -14,17 +14,7 @@
 #include "relay.h"
 
 #define HOPS_KEPT	4096		/* that are idle */
-#define SEEN_MAX	20		/* hosts and addresses remembered */
-#define SEEN_TIME	(5 * MINUTE)	/* at most, whatever DNS says */
 #define BEARS_TIME	(1 * MINUTE)	/* fewer connections, when refused */
-
-/* What the last search has seen of it. */
-struct seen {
-	char		*host;
-	unsigned int	 preference;
-	struct endpoint	*endpoint;	/* held; NULL: */
-	char		*fault;		/* why there is none */
-};
 
 struct hop {
 	RB_ENTRY(hop)	 entry;
@@ -42,9 +32,7 @@ struct hop {
 	size_t		 search_count;
 	struct conversation **serving;
 	size_t		 serving_count;
-	struct seen	 seen[SEEN_MAX];
-	size_t		 seen_count;
-	int64_t		 seen_until;	/* monotonic: rest there is for us */
+	struct seen	 seen;		/* by the last search */
 	bool		 reachable;	/* a host has taken us lately */
 	unsigned int	 failures;	/* in a row, of whole searches */
 	int64_t		 closed_until;	/* as spoold was told; wall clock */
@@ -89,26 +77,12 @@ hop_configure(struct child *child)
 
 /* ---- the table ---- */
 
-void
-hop_forget_seen(struct hop *hop)
-{
-	struct seen *seen;
-
-	while (hop->seen_count > 0) {
-		seen = &hop->seen[--hop->seen_count];
-		endpoint_release(seen->endpoint);
-		free(seen->host);
-		free(seen->fault);
-	}
-	hop->seen_until = 0;
-}
-
 static void
 hop_free(struct hop *hop)
 {
 	RB_REMOVE(hop_tree, &hops.all, hop);
 	hops.count--;
-	hop_forget_seen(hop);
+	seen_forget(&hop->seen);
 	free(hop->text);
 	free(hop->exchange);
 	free(hop->class);
@@ -231,22 +205,6 @@ hop_all_idle(void)
 	return hops.count == hops.idle_count;
 }
 
-/* ---- what was seen of its hosts ---- */
-
-static bool
-is_seen(const struct hop *hop, const struct host *host,
-    const struct endpoint *endpoint)
-{
-	size_t i;
-
-	for (i = 0; i < hop->seen_count; i++)
-		if (hop->seen[i].endpoint == endpoint &&
-		    (endpoint != NULL ||
-		    strcmp(hop->seen[i].host, host->name) == 0))
-			return true;
-	return false;
-}
-
 /*
  * A search has come to this host: to an address of it, or to nothing, as the
  * fault says.
@@ -255,19 +213,7 @@ void
 hop_saw(struct hop *hop, const struct host *host, struct endpoint *endpoint,
     const struct reply *fault)
 {
-	struct seen *seen;
-
-	if (hop->seen_count == SEEN_MAX || is_seen(hop, host, endpoint))
-		return;
-	seen = &hop->seen[hop->seen_count++];
-	memset(seen, 0, sizeof(*seen));
-	seen->preference = host->preference;
-	if ((seen->host = strdup(host->name)) == NULL || (fault != NULL &&
-	    (seen->fault = strdup(fault->text)) == NULL))
-		fatal("strdup");
-	seen->endpoint = endpoint;
-	if (endpoint != NULL)
-		endpoint_hold(endpoint);
+	seen_add(&hop->seen, host, endpoint, fault);
 }
 
 /* ---- conversations ---- */
@@ -302,24 +248,6 @@ remove_serving(struct hop *hop, const struct conversation *c)
 			hop->serving[i] = hop->serving[--hop->serving_count];
 			return;
 		}
-}
-
-/* Is there a conversation at rest that we know to be right? */
-static bool
-take_resting(struct hop *hop)
-{
-	struct conversation *c;
-	size_t i;
-
-	if (hop->seen_count == 0 || hop->seen_until < clock_monotonic())
-		return false;
-	for (i = 0; i < hop->seen_count; i++)
-		if (hop->seen[i].endpoint != NULL &&
-		    (c = endpoint_take(hop->seen[i].endpoint)) != NULL) {
-			serve(hop, c);
-			return true;
-		}
-	return false;
 }
 
 /* ---- searches ---- */
@@ -390,17 +318,18 @@ static void	on_found(const struct found *, void *);
 static void
 find_conversations(struct hop *hop)
 {
+	struct conversation *c;
 	struct search *search;
 	bool insist;
 
 	while (hop->waiting_count > 0 && hop->serving_count < limit(hop) &&
-	    take_resting(hop))
-		continue;
+	    (c = seen_take(&hop->seen)) != NULL)
+		serve(hop, c);
 	while (may_search(hop)) {
 		/* spoold sends nothing to what is closed: somebody asks. */
 		insist = hop->closed_until > clock_now();
 		if (hop->search_count == 0)
-			hop_forget_seen(hop);
+			seen_forget(&hop->seen);
 		search = search_new(hop, insist, NULL, on_found, hop);
 		hop->searches = reallocarray(hop->searches,
 		    hop->search_count + 1, sizeof(struct search *));
@@ -437,9 +366,7 @@ on_found(const struct found *found, void *arg)
 	if (c == NULL)
 		found_none(hop, found);
 	else {
-		if (lifetime > SEEN_TIME)
-			lifetime = SEEN_TIME;
-		hop->seen_until = clock_monotonic() + lifetime;
+		seen_believe(&hop->seen, lifetime);
 		hop->reachable = true;
 		hop->failures = 0;
 		hop->closed_until = 0;
@@ -544,22 +471,10 @@ hop_drop(const struct link *link)
 
 /* ---- for people ---- */
 
-void
-host_print(const char *name, unsigned int preference, FILE *out)
-{
-	fprintf(out, "host %s", name);
-	if (preference != 0)
-		fprintf(out, " preference %u", preference);
-	fprintf(out, "\n");
-}
-
 static void
 print_hop(const struct hop *hop, FILE *out)
 {
-	const struct seen *seen;
-	const char *host = "";
 	char date[32];
-	size_t i;
 
 	if (hop->class[0] != '\0')
 		fprintf(out, "for mail from %s\n", hop->class);
@@ -570,16 +485,7 @@ print_hop(const struct hop *hop, FILE *out)
 		clock_date(hop->closed_until, date, sizeof(date));
 		fprintf(out, "closed until %s\n", date);
 	}
-	for (i = 0; i < hop->seen_count; i++) {
-		seen = &hop->seen[i];
-		if (strcmp(host, seen->host) != 0)
-			host_print(seen->host, seen->preference, out);
-		host = seen->host;
-		if (seen->endpoint != NULL)
-			endpoint_print(seen->endpoint, out);
-		else
-			fprintf(out, "  %s\n", seen->fault);
-	}
+	seen_print(&hop->seen, out);
 }
 
 /*

@@ -330,6 +330,29 @@ const char	*sources_read(const struct conf *, const char *, const char *,
 		    struct sources *);
 const char	*sources_check(const struct conf_section *);
 
+/* ---- seen.c: what the last search for a hop has come by ---- */
+
+#define SEEN_MAX	20
+
+struct seen {
+	struct {
+		char		*host;
+		unsigned int	 preference;
+		struct endpoint	*endpoint;	/* held; NULL: */
+		char		*fault;		/* why there is none */
+	}		 list[SEEN_MAX];
+	size_t		 count;
+	int64_t		 until;	/* monotonic: what rests there is for us */
+};
+
+void	 seen_forget(struct seen *);
+void	 seen_add(struct seen *, const struct host *, struct endpoint *,
+	    const struct reply *);
+void	 seen_believe(struct seen *, int64_t);	/* so long at the most */
+struct conversation	*seen_take(struct seen *);	/* resting, or NULL */
+void	 seen_print(const struct seen *, FILE *);
+void	 host_print(const char *, unsigned int, FILE *);
+
 /* ---- hop.c: next hops and who waits for them ---- */
 
 void	 hop_configure(struct child *);
@@ -343,12 +366,10 @@ const struct source	*hop_source(const struct hop *, size_t);
 const struct secret	*hop_secret(const struct hop *, const struct source *);
 void	 hop_hold(struct hop *);	/* keep it until hop_release() */
 void	 hop_release(struct hop *);
-void	 hop_forget_seen(struct hop *);
 void	 hop_saw(struct hop *, const struct host *, struct endpoint *,
 	    const struct reply *);
 bool	 hop_all_idle(void);
 void	 hop_print(const char *, const char *, FILE *);	/* RELAY_STATE */
-void	 host_print(const char *, unsigned int, FILE *);
 void	 hop_drop(const struct link *);
 
 /*
