@@ -23,6 +23,7 @@ both		A 127.0.0.20
 both		A 127.0.0.12
 alias		CNAME a
 private		A 10.255.255.1
+local		A 127.0.0.1
 none		TXT "no address"
 EOF
 dns_zone world.test <<EOF
@@ -52,6 +53,8 @@ shared3		MX 10 c.hosts.test.
 private		MX 10 a.hosts.test.
 private2	MX 10 private.hosts.test.
 named		MX 10 d.hosts.test.
+ours		MX 10 local.hosts.test.
+ours		MX 20 dead.hosts.test.
 EOF
 dns_lame lame.test
 dns_lame lame.world.test
@@ -80,6 +83,7 @@ suite_conf <<EOF
   @client.test           discard()
   @private.world.test    public
   @private2.world.test   relay()
+  @ours.world.test       relay()
   @elsewhere.test        named.world.test
   @                      world
 EOF
@@ -96,8 +100,8 @@ ok "mail to many domains" post me@client.test x@silent.test \
     x@no-such-domain.test x@lame.test x@alias.world.test \
     x@mxalias.world.test x@multi.world.test x@us.world.test \
     x@usafter.world.test x@nohost.world.test x@nohost2.world.test \
-    x@private.world.test x@private2.world.test x@elsewhere.test \
-    'x@[127.0.0.14]' $equal
+    x@private.world.test x@private2.world.test x@ours.world.test \
+    x@elsewhere.test 'x@[127.0.0.14]' $equal
 
 at() {
 	echo "relay=\"?$1[^ ]*\[127\.0\.0\.$2\]:$peer"
@@ -134,6 +138,8 @@ becomes "a private address from DNS: it waits" x@private.world.test \
     'deferred .*status=4\.4\.4.*(private|loopback)'
 becomes "so for relay() alone" x@private2.world.test \
     'deferred .*status=4\.4\.4.*(private|loopback)'
+becomes "one of ours at port 25: a loop" x@ours.world.test \
+    'bounced .*status=5\.4\.6'
 becomes "the exchangers of a [relay] of that name" x@elsewhere.test \
     'relayed .*\[127\.0\.0\.14\]'
 becomes "an address in brackets" 'x@\[127\.0\.0\.14\]' \

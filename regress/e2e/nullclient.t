@@ -45,6 +45,7 @@ smtp.provider.test   peer  "pass word"
 wrong.provider.test  peer  "pass word"
 login.provider.test  peer  "no pass word"
 clear.provider.test  peer  "pass word"
+careless             peer  "pass word"
 EOF
 chmod 0600 "$SCRATCH/postmaster.secrets"
 suite_conf <<EOF
@@ -53,7 +54,11 @@ suite_conf <<EOF
   retry-max       = 1h
 [relay "*"]
   tls-ca-file     = $TLS/good.pem
+[relay "careless"]
+  address         = 127.0.0.1:$clear
+  tls             = none
 [route]
+  @careless.test     careless
   @wrong-name.test   relay(wrong.provider.test:$POSTFIX_LOGIN)
   @wrong-ca.test     relay(smtp.provider.test:$stranger)
   @expired.test      relay(smtp.provider.test:$expired)
@@ -71,7 +76,7 @@ suite_start
 mail_to() {
 	printf 'Subject: for %s\n\ntext\n' "$1" | sendmail "$1"
 }
-for name in wrong-name wrong-ca expired wrong-login clear; do
+for name in wrong-name wrong-ca expired wrong-login clear careless; do
 	mail_to "me@$name.test"
 done
 
@@ -114,8 +119,10 @@ like "postctl show says that the login was refused" "$show" 'login'
 like "and how" "$show" '535'
 becomes "a host without TLS: it waits" me@clear.test 'deferred '
 like "and says why" "$(show_of me@clear.test)" 'TLS'
-like "it heard of us" "$(cat "$POSTFIX_LOG")" \
+like "the host heard of us" "$(cat "$POSTFIX_LOG")" \
     'postfix/clear/smtpd.*connect from'
+becomes "a route that wants no TLS, but has a login: it waits" \
+    me@careless.test 'deferred .*auth-clear'
 not_ok "but nothing of login or mail" \
     grep -Eq 'postfix/clear/smtpd.*(auth|mail)=' "$POSTFIX_LOG"
 is "nothing of all this arrived" \
