@@ -152,7 +152,15 @@ is "no process of the suite listens on TCP" "$(perl "$SCRATCH/listeners.pl" \
 # ---- another password
 
 sed -i 's/"no pass word"/"pass word"/' "$SCRATCH/postmaster.secrets"
+old=$(suite_pids relay)
+only_new() {
+	local pid
+	for pid in $old; do
+		suite_gone "$pid" || return 1
+	done
+}
 ok "with the right password, and a reload" suite_reload
+wait_for 10 only_new
 ok "what waited" postctl run all
 ok "goes" wait_for_log 15 'relayed .*to=me@wrong-login\.test'
 is "and nothing else" "$(grep -c ' relayed ' "$SCRATCH/log")" 2
