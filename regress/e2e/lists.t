@@ -42,17 +42,28 @@ configure "$dead"
 postfix_sink -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$sink" 100
 suite_start
 
-# How often the only recipient that waits was tried.
+# How often the recipient that was tried most was; what waits behind a hop
+# that is known to be dead was not.
+attempts() {
+	mailq -j | grep -o '"attempts": [0-9]*' | cut -d' ' -f2 |
+	    sort -n | tail -n 1
+}
 tried() {
-	[ "$(mailq -j | grep -o '"attempts": [0-9]*' | cut -d' ' -f2 |
-	    sort -n | tail -n 1)" -ge "$1" ]
+	[ "$(attempts)" -ge "$1" ]
 }
 # Nobody may run the queue more often than each 10 seconds.
 runq_again() {
 	wait_for 12 runq
 }
-run_until() {
-	wait_for 10 tried $(($1 - 1)) && runq_again && wait_for 10 tried "$1"
+one_waits() {
+	[ "$(mailq -j | grep -c '"state": "deferred"')" -eq 1 ]
+}
+# A run of the queue tries what waits, though its hop is closed.
+run_tries() {
+	local before
+
+	wait_for 10 one_waits && before=$(attempts) && runq_again &&
+	    wait_for 10 tried $((before + 1))
 }
 in_sink() {
 	[ "$(cat "$SCRATCH"/sink/* 2>/dev/null | grep -c "$1")" -ge "$2" ]
@@ -63,9 +74,9 @@ for list in crew@here.test both@list.test; do
 	rm -rf "$joe/Maildir"
 	ok "$list" send_to "$list"
 	ok "the mailbox has it" wait_for_mail "$joe/Maildir" 1 10
-	ok "runq" run_until 2
-	ok "runq again" run_until 3
-	ok "and again" run_until 4
+	ok "runq" run_tries
+	ok "runq again" run_tries
+	ok "and again" run_tries
 	is "the mailbox has it once" "$(mail_count "$joe/Maildir")" 1
 	postctl remove all >/dev/null
 done
@@ -77,8 +88,8 @@ rm -rf "$joe/Maildir"
 ok "a .forward that keeps a copy" send_to pmtu_joe@here.test
 ok "the mailbox has it" wait_for_mail "$joe/Maildir" 1 10
 ok "the program has run" wait_for 10 test -s "$joe/ran"
-ok "runq" run_until 2
-ok "runq again" run_until 3
+ok "runq" run_tries
+ok "runq again" run_tries
 is "the mailbox has it once" "$(mail_count "$joe/Maildir")" 1
 is "the program ran once" "$(grep -c ^Subject: "$joe/ran")" 1
 rm -f "$joe/.forward"
