@@ -154,7 +154,7 @@ ours_start() {
 	WRAPPER=$!
 	wait_for 60 suite_ready ||
 	    give_up "ours does not come up: $(tail -n 5 "$SCRATCH/log")"
-	MAIN=$(cat "$SCRATCH/pid")
+	MAIN=$(cat "$(dirname "$CF")/pid")
 }
 
 ours_stop() {

@@ -4,18 +4,20 @@
  *
  *	client pipeline PORT SESSIONS MESSAGES SIZE RECIPIENT
  *		MESSAGES of SIZE octets over SESSIONS kept connections; the
- *		end of a message and the commands of the next are one write
+ *		end of a message and the commands of the next are one write;
+ *		% in RECIPIENT is a number that counts from 1
  *	client idle PORT SESSIONS
  *		greet with EHLO on so many connections, say `ready', stay
  *		until standard input ends
- *	client pace PORT RATE SECONDS SIZE RECIPIENT
+ *	client pace PORT RATE SECONDS SIZE RECIPIENT [FOLDER]
  *		RATE messages a second over one connection; print for each
- *		when it was sent and how long its 250 took, in microseconds
+ *		how many microseconds after its time its 250 came, or, with
+ *		FOLDER, a new file in it
  *
- * Messages of pace have the time they were due in their subject.  Any reply
- * that is not the right one ends the program with 1.
+ * A reply that refuses something ends the program with 1.
  */
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -25,6 +27,7 @@
 
 #include <err.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,11 +50,12 @@ struct session {
 
 static struct {
 	uint16_t	 port;
+	const char	*recipient;
+	long		 number;	/* takes the place of % in it */
 	char		 commands[1024];	/* of one message */
 	char		*text;			/* headers, text, dot */
 	size_t		 text_length;
-	char		*group;		/* a message and the next's commands */
-	size_t		 group_length;
+	size_t		 group_length;	/* with the next's commands */
 	long		 to_send;
 	long		 taken;
 	int		 poller;
@@ -90,28 +94,43 @@ say_line(int fd, const char *line)
 	say(fd, line, strlen(line));
 }
 
-/* Make the messages' commands and text. */
+/* The commands of the next message, also behind the text of the last. */
+static void
+next_commands(void)
+{
+	const char	*mark = strchr(load.recipient, '%');
+	int		 length;
+
+	load.number++;
+	if (mark == NULL)
+		length = snprintf(load.commands, sizeof(load.commands),
+		    "MAIL FROM:<s@sender.test>\r\nRCPT TO:<%s>\r\nDATA\r\n",
+		    load.recipient);
+	else
+		length = snprintf(load.commands, sizeof(load.commands),
+		    "MAIL FROM:<s@sender.test>\r\nRCPT TO:<%.*s%ld%s>\r\n"
+		    "DATA\r\n", (int)(mark - load.recipient), load.recipient,
+		    load.number, mark + 1);
+	memcpy(load.text + load.text_length, load.commands, (size_t)length);
+	load.group_length = load.text_length + (size_t)length;
+}
+
+/* Make the messages' text, with room for commands behind it. */
 static void
 prepare(const char *recipient, size_t size)
 {
-	size_t	 i, head, length;
+	size_t	 i, head;
 
-	(void)snprintf(load.commands, sizeof(load.commands),
-	    "MAIL FROM:<s@sender.test>\r\nRCPT TO:<%s>\r\nDATA\r\n",
-	    recipient);
-	length = strlen(load.commands);
-	if ((load.group = malloc(size + 1024)) == NULL)
+	load.recipient = recipient;
+	if ((load.text = malloc(size + 2048)) == NULL)
 		err(1, NULL);
-	load.text = load.group;
 	head = (size_t)snprintf(load.text, 512, "From: <s@sender.test>\r\n"
-	    "To: <%s>\r\nSubject: load\r\n\r\n", recipient);
+	    "Subject: load\r\n\r\n");
 	for (i = 0; i < size; i++)
 		load.text[head + i] = i % LINE == LINE - 2 ? '\r' :
 		    i % LINE == LINE - 1 ? '\n' : 'X';
 	memcpy(load.text + head + size, "\r\n.\r\n", 5);
 	load.text_length = head + size + 5;
-	memcpy(load.text + load.text_length, load.commands, length);
-	load.group_length = load.text_length + length;
 }
 
 /*
@@ -183,6 +202,7 @@ begin(struct session *session)
 	event.data.ptr = session;
 	if (epoll_ctl(load.poller, EPOLL_CTL_ADD, session->fd, &event) == -1)
 		err(1, "epoll");
+	next_commands();
 	say_line(session->fd, load.commands);
 	session->expected = 3;
 	load.to_send--;
@@ -198,7 +218,8 @@ proceed(struct session *session)
 	}
 	if (load.to_send > 0) {
 		load.to_send--;
-		say(session->fd, load.group, load.group_length);
+		next_commands();
+		say(session->fd, load.text, load.group_length);
 		session->expected = 4;
 	} else {
 		say(session->fd, load.text, load.text_length);
@@ -268,11 +289,11 @@ idle(int sessions)
 /* ---- pace */
 
 static int64_t
-clock_micro(clockid_t clock)
+clock_micro(void)
 {
 	struct timespec	 now;
 
-	clock_gettime(clock, &now);
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * MILLION + now.tv_nsec / 1000;
 }
 
@@ -284,30 +305,42 @@ sleep_until(int64_t when)
 	(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
 }
 
+/* Wait for one more file; there is never more than one on its way. */
 static void
-pace(int rate, int seconds)
+await_file(int watch)
+{
+	char	 event[sizeof(struct inotify_event) + NAME_MAX + 1];
+
+	if (read(watch, event, sizeof(event)) <= 0)
+		err(1, "inotify");
+}
+
+static void
+pace(int rate, int seconds, const char *folder)
 {
 	struct session	 session = { 0 };
-	char		 subject[64];
-	int64_t		 start, due, sent;
+	int64_t		 start, due;
 	long		 i, count = (long)rate * seconds;
+	int		 replies, watch = inotify_init();
 
+	if (folder != NULL && inotify_add_watch(watch, folder,
+	    IN_CREATE | IN_MOVED_TO) == -1)
+		err(1, "%s", folder);
 	greet(&session);
-	start = clock_micro(CLOCK_MONOTONIC);
+	setlinebuf(stdout);
+	start = clock_micro();
 	for (i = 0; i < count; i++) {
 		due = start + i * MILLION / rate;
 		sleep_until(due);
-		sent = clock_micro(CLOCK_REALTIME);
+		next_commands();
 		say_line(session.fd, load.commands);
-		for (int replies = 0; replies < 3; replies++)
+		for (replies = 0; replies < 3; replies++)
 			(void)await_reply(&session);
-		(void)snprintf(subject, sizeof(subject),
-		    "X-Sent: %" PRId64 "\r\n", sent);
-		say_line(session.fd, subject);
 		say(session.fd, load.text, load.text_length);
 		(void)await_reply(&session);
-		printf("%" PRId64 " %" PRId64 "\n", sent,
-		    clock_micro(CLOCK_MONOTONIC) - due);
+		if (folder != NULL)
+			await_file(watch);
+		printf("%" PRId64 "\n", clock_micro() - due);
 	}
 }
 
@@ -322,9 +355,9 @@ main(int argc, char **argv)
 		pipeline(atoi(argv[3]), atol(argv[4]));
 	} else if (strcmp(argv[1], "idle") == 0 && argc == 4) {
 		idle(atoi(argv[3]));
-	} else if (strcmp(argv[1], "pace") == 0 && argc == 7) {
+	} else if (strcmp(argv[1], "pace") == 0 && argc >= 7) {
 		prepare(argv[6], (size_t)atol(argv[5]));
-		pace(atoi(argv[3]), atoi(argv[4]));
+		pace(atoi(argv[3]), atoi(argv[4]), argv[7]);
 	} else
 		errx(64, "client.c says how it is used");
 	return 0;
