@@ -21,6 +21,8 @@
 #include "tls.h"
 #include "tls_inner.h"
 
+#define MESSAGES	16	/* of TLS itself, passed by in one read */
+
 static struct {
 	SSL_CTX		*context;
 	int		 index;		/* of our struct in an SSL */
@@ -177,6 +179,8 @@ tls_open(void)
 	/* Buffers that grow move; thousands of connections rest. */
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	/* Tickets without end would never let a read return: tls_read(). */
+	SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
 	library.index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 	if (library.index == -1)
 		fatalx("TLS: no index");
@@ -280,15 +284,23 @@ tls_handshake(struct tls *tls)
 enum tls_step
 tls_read(struct tls *tls, void *octets, size_t size, size_t *done)
 {
-	int result;
+	BIO *bio = SSL_get_rbio(tls->ssl);
+	enum tls_step step;
+	uint64_t before;
+	int result, messages = 0;
 
 	*done = 0;
 	if (tls->broken || !tls->done)
 		return TLS_FAILED;
-	ERR_clear_error();
-	errno = 0;
-	result = SSL_read_ex(tls->ssl, octets, size, done);
-	return result == 1 ? TLS_DONE : after(tls, result);
+	do {
+		ERR_clear_error();
+		errno = 0;
+		before = BIO_number_read(bio);
+		result = SSL_read_ex(tls->ssl, octets, size, done);
+		step = result == 1 ? TLS_DONE : after(tls, result);
+	} while (step == TLS_WANT_READ && BIO_number_read(bio) != before &&
+	    ++messages < MESSAGES);
+	return step;
 }
 
 enum tls_step

@@ -331,21 +331,29 @@ shake(struct connection *connection)
 	return step;
 }
 
-/* Have the server say something, and read it: tickets come before it. */
-static void
+/*
+ * Have the server say something, and read it: tickets come before it.
+ * Returns how often we had to go back to the loop.
+ */
+static int
 hear(struct connection *connection)
 {
+	enum tls_step step;
 	char text[16];
 	size_t done;
+	int turns = -1;
 
 	server_turn(&connection->server);
 	assert_true(connection->server.shaken);
 	assert_int_equal(SSL_write(connection->server.ssl, "hello", 5), 5);
 	server_send(&connection->server);
-	assert_int_equal(tls_read(connection->tls, text, sizeof(text),
-	    &done), TLS_DONE);
+	do {
+		step = tls_read(connection->tls, text, sizeof(text), &done);
+	} while (step == TLS_WANT_READ && ++turns < ROUNDS);
+	assert_int_equal(step, TLS_DONE);
 	assert_int_equal(done, 5);
 	assert_memory_equal(text, "hello", 5);
+	return turns + 1;
 }
 
 static void
@@ -803,6 +811,27 @@ test_cut(void **unused)
 
 /* ---- octets ---- */
 
+/* A server that sends tickets without end keeps nobody else waiting. */
+static void
+test_tickets(void **unused)
+{
+	const struct tls_want want = { .proof = TLS_ANYBODY, .peer = "x" };
+	SSL_CTX *context = server_context(&mx, TLS1_3_VERSION);
+	struct connection connection;
+	int i;
+
+	(void)unused;
+	begin(&connection, context, &want);
+	assert_int_equal(shake(&connection), TLS_DONE);
+	server_turn(&connection.server);
+	for (i = 0; i < 100; i++)
+		assert_int_equal(SSL_new_session_ticket(
+		    connection.server.ssl), 1);
+	assert_true(hear(&connection) > 5);
+	end(&connection);
+	SSL_CTX_free(context);
+}
+
 static void
 test_octets(void **unused)
 {
@@ -1158,6 +1187,7 @@ main(void)
 		cmocka_unit_test(test_no_tls),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_octets),
+		cmocka_unit_test(test_tickets),
 		cmocka_unit_test(test_sni),
 		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_once),
