@@ -241,12 +241,16 @@ abandon(struct envelope *e, const struct reply *reply)
 	return ENVELOPE_WAIT;
 }
 
-/* RFC 5321 4.5.3.1.10: some say 552 for too many recipients. */
+/*
+ * RFC 5321 4.5.3.1.10: some say 552 for too many recipients.  Without a
+ * status it may be a mailbox that is full, which shows when it comes first.
+ */
 static bool
 is_too_many(const struct envelope *e, const struct reply *reply)
 {
 	return reply->code == 552 && e->t->accepted > 0 &&
-	    strcmp(reply->status, "5.5.3") == 0;
+	    (strcmp(reply->status, "5.5.3") == 0 ||
+	    strcmp(reply->status, "5.0.0") == 0);
 }
 
 static void
@@ -329,6 +333,10 @@ refuse_addresses(struct envelope *e)
 	size_t i;
 
 	for (i = 0; i < t->count; i++) {
+		/* Refused before another server, it is not sent to this. */
+		t->recipients[i].unsent = t->recipients[i].told;
+		if (t->recipients[i].told)
+			continue;
 		address = t->recipients[i].address;
 		why = command_address_fault(address, international);
 		if (why == NULL) {

@@ -383,6 +383,50 @@ defers_recipients_that_are_too_many(void **state)
 	finish();
 }
 
+/* Older servers say 552 without a status (RFC 5321 4.5.3.1.10). */
+static void
+knows_too_many_from_full(void **state)
+{
+	static const char *const script[] = { PLAIN, "<MAIL FROM:<a@b>",
+	    ">250 Ok", "<RCPT TO:<r0@y>", ">552 No room", "<RCPT TO:<r1@y>",
+	    ">250 Ok", "<RCPT TO:<r2@y>", ">552 Too many recipients",
+	    "<RCPT TO:<r3@y>", ">552 5.2.2 Full", "<DATA", NULL };
+
+	(void)state;
+	begin();
+	submit(0, 4, "x");
+	connect_with(false);
+	play(script);
+	expect(0, RELAY_FAILED, STAGE_RCPT, "5.0.0", "552 No room");
+	expect(2, RELAY_DEFERRED, STAGE_RCPT, "4.5.3", "552 Too many");
+	expect(3, RELAY_FAILED, STAGE_RCPT, "5.2.2", "552 5.2.2 Full");
+	finish();
+}
+
+/* Whoever has bounced at one server is not sent to at the next. */
+static void
+leaves_out_who_has_a_result(void **state)
+{
+	static const char *const first[] = { PIPED, "<MAIL FROM:<a@b>",
+	    "<RCPT TO:<r0@y>", "<DATA", "!", ".", NULL };
+	static const char *const second[] = { GREETED, ">250-srv",
+	    ">250 SMTPUTF8", "<MAIL FROM:<a@b> SMTPUTF8", ">250 Ok",
+	    "<RCPT TO:<r0@y>", ">250 Ok", "<DATA", NULL };
+	struct transaction *t;
+
+	(void)state;
+	begin();
+	t = submit(0, 2, "x");
+	strlcpy(t->recipients[1].address, "\xc3\xa4@y", 5);
+	connect_with(false);
+	play(first);
+	expect(1, RELAY_FAILED, STAGE_MAIL, "5.6.7", "needs SMTPUTF8");
+	assert_int_equal(test.taken_back, 1);
+	connect_with(false);
+	play(second);
+	finish();
+}
+
 static void
 speaks_lmtp(void **state)
 {
@@ -473,6 +517,8 @@ main(void)
 		cmocka_unit_test(tells_whether_the_server_reports),
 		cmocka_unit_test(sends_nothing_of_a_refused_sender),
 		cmocka_unit_test(defers_recipients_that_are_too_many),
+		cmocka_unit_test(knows_too_many_from_full),
+		cmocka_unit_test(leaves_out_who_has_a_result),
 		cmocka_unit_test(speaks_lmtp),
 		cmocka_unit_test(ends_after_so_many_messages),
 		cmocka_unit_test(goes_when_nobody_wants_the_answer)
