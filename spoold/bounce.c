@@ -21,8 +21,11 @@
 #define STORY_MAX	640
 #define FOLD_AT		72
 
-/* What a boundary is made of: no line of a message begins like this. */
+#define LINE_MAX_OCTETS	998	/* RFC 5322 2.1.1, without its CRLF */
+
+/* What a boundary begins with; its mark is behind it. */
 #define BOUNDARY	"=_report/"
+#define MARK_SIZE	(QUEUEID_LENGTH + 12)
 
 /* Text of an answer, safe in a header field: printable, one line. */
 static void
@@ -308,6 +311,65 @@ returned_length(const struct bounce_report *report, bool whole)
 	return length > ORIGINAL_MAX ? ORIGINAL_MAX : length;
 }
 
+/*
+ * Make the boundary's mark of the report's id; a hostile original may have
+ * guessed it, and gets another one.
+ */
+static void
+choose_mark(const struct bounce_report *report, size_t length, char *mark)
+{
+	char		 boundary[sizeof(BOUNDARY) + MARK_SIZE];
+	char		 id[QUEUEID_LENGTH + 1];
+	unsigned int	 count = 0;
+
+	strlcpy(mark, queueid_print(report->id, id), MARK_SIZE);
+	for (;;) {
+		(void)snprintf(boundary, sizeof(boundary), "%s%s", BOUNDARY,
+		    mark);
+		if (memmem(report->original, length, boundary,
+		    strlen(boundary)) == NULL)
+			return;
+		(void)snprintf(mark, MARK_SIZE, "%s.%u", id, ++count);
+	}
+}
+
+/* One line of the original, in several if it is longer than mail may have. */
+static void
+put_line(FILE *out, const char *text, size_t length, bool in_header)
+{
+	size_t	 column = 0, i;
+
+	for (i = 0; i < length; i++) {
+		if (column == LINE_MAX_OCTETS) {
+			fputs(in_header ? "\r\n " : "\r\n", out);
+			column = in_header;
+		}
+		putc(text[i] == '\r' || text[i] == '\0' ? '?' : text[i], out);
+		column++;
+	}
+	fputs("\r\n", out);
+}
+
+/* The original as text of mail, wherever it was cut. */
+static void
+put_lines(FILE *out, const char *text, size_t length)
+{
+	const char	*end = text + length, *stop, *next;
+	bool		 in_header = true;
+
+	for (; text < end; text = next) {
+		stop = memchr(text, '\n', (size_t)(end - text));
+		next = stop != NULL ? stop + 1 : end;
+		if (stop == NULL)
+			stop = end;
+		if (stop > text && stop[-1] == '\r')
+			stop--;
+		if (stop == text)
+			in_header = false;
+		put_line(out, text, (size_t)(stop - text), in_header);
+	}
+}
+
 static void
 put_original(FILE *out, const struct bounce_report *report, const char *mark,
     size_t length, bool whole)
@@ -321,22 +383,20 @@ put_original(FILE *out, const struct bounce_report *report, const char *mark,
 	if (is_8bit)
 		fprintf(out, "Content-Transfer-Encoding: 8bit\r\n");
 	fputs("\r\n", out);
-	(void)fwrite(report->original, 1, length, out);
-	if (length < 2 || report->original[length - 1] != '\n')
-		fputs("\r\n", out);
+	put_lines(out, report->original, length);
 	fprintf(out, "\r\n--%s%s--\r\n", BOUNDARY, mark);
 }
 
 static char *
 compose(const struct bounce_report *report, bool whole, size_t *length)
 {
-	char	 mark[QUEUEID_LENGTH + 1], *text = NULL;
+	char	 mark[MARK_SIZE], *text = NULL;
 	size_t	 returned = returned_length(report, whole);
 	FILE	*out;
 
 	if ((out = open_memstream(&text, length)) == NULL)
 		fatal("report");
-	queueid_print(report->id, mark);
+	choose_mark(report, returned, mark);
 	put_header(out, report, mark, has_8bit(report->original, returned));
 	put_explanation(out, report, mark, whole);
 	put_status(out, report, mark);

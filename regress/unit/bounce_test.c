@@ -102,6 +102,68 @@ returns_all_if_asked(void **state)
 	free(text);
 }
 
+/* A header that is cut between CR and LF, and lines that are too long. */
+static void
+returns_sound_lines(void **state)
+{
+	struct bounce_report	 report = make();
+	char			 header[20000], *text, *line, *end;
+	size_t			 first;
+
+	(void)state;
+	for (first = 60; first < 64; first++) {
+		memset(header, 'x', sizeof(header));
+		memcpy(header, "X: ", 3);
+		for (size_t at = first; at + 5 < sizeof(header); at += 64)
+			memcpy(header + at, "\r\nX: ", 5);
+		report.original = header;
+		report.original_length = report.original_size =
+		    sizeof(header);
+		text = compose(&report);
+		for (line = text; *line != '\0'; line = end + 2) {
+			assert_non_null(end = strchr(line, '\r'));
+			assert_true(end[1] == '\n');
+		}
+		free(text);
+	}
+	memset(header, 'x', sizeof(header));
+	memcpy(header, "X: ", 3);
+	memcpy(header + 3000, "\r\n\r\n", 4);
+	memcpy(header + 6000, "\r\n", 2);
+	report.whole = true;
+	report.original_length = report.original_size = 6002;
+	text = compose(&report);
+	for (line = text; *line != '\0'; line = end + 2) {
+		assert_non_null(end = strstr(line, "\r\n"));
+		assert_true(end - line <= 998);
+	}
+	assert_holds(text, "\r\n\r\nX: xxx");
+	assert_holds(text, "x\r\n xx");
+	assert_holds(text, "x\r\nxx");
+	free(text);
+}
+
+/* Who guesses the boundary does not end a part with it. */
+static void
+has_a_boundary_of_its_own(void **state)
+{
+	static const char	 hostile[] =
+	    "Subject: x\r\n\r\n--=_report/1000000000000--\r\n"
+	    "--=_report/1000000000000.1\r\n";
+	struct bounce_report	 report = make();
+	char			*text;
+
+	(void)state;
+	report.original = hostile;
+	report.original_length = report.original_size = sizeof(hostile) - 1;
+	report.whole = true;
+	text = compose(&report);
+	assert_holds(text, "boundary=\"=_report/1000000000000.2\"\r\n");
+	assert_holds(text, "\r\n--=_report/1000000000000.2--\r\n");
+	assert_holds(text, "\r\n--=_report/1000000000000--\r\n");
+	free(text);
+}
+
 static void
 tells_of_a_delay(void **state)
 {
@@ -170,6 +232,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reports_a_failure),
 		cmocka_unit_test(returns_all_if_asked),
+		cmocka_unit_test(returns_sound_lines),
+		cmocka_unit_test(has_a_boundary_of_its_own),
 		cmocka_unit_test(tells_of_a_delay),
 		cmocka_unit_test(stays_small),
 		cmocka_unit_test(knows_programs)
