@@ -16,6 +16,7 @@
 #define KEY_WIDTH	13		/* of people's column of keys */
 #define KEY_MAX		32
 #define VALUE_MAX	4096
+#define TIME_DIGITS	12		/* of seconds; more are no time */
 
 enum value_kind { VALUE_TEXT, VALUE_NUMBER, VALUE_TIME };
 
@@ -93,7 +94,8 @@ kind_of(const struct line *line)
 		return VALUE_TEXT;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kinds[i].key, line->key) == 0)
-			return kinds[i].kind;
+			return kinds[i].kind == VALUE_TIME &&
+			    digits > TIME_DIGITS ? VALUE_TEXT : kinds[i].kind;
 	return VALUE_TEXT;
 }
 
@@ -145,6 +147,19 @@ record_text(FILE *out, const char *text)
 		    out);
 }
 
+/* The key, at the right of its column. */
+static void
+print_key(FILE *out, const struct line *line)
+{
+	size_t	width = line->is_nested ? 2 * KEY_WIDTH : KEY_WIDTH;
+	size_t	length = strlen(line->key);
+
+	for (; length < width; length++)
+		putc(' ', out);
+	record_text(out, line->key);
+	fputs(": ", out);
+}
+
 void
 record_print(FILE *out, const char *text, size_t length, int64_t now)
 {
@@ -155,8 +170,7 @@ record_print(FILE *out, const char *text, size_t length, int64_t now)
 		if (line.is_text)
 			fprintf(out, "%*s", KEY_WIDTH + 2, "");
 		else if (!line.is_empty)
-			fprintf(out, "%*s: ", KEY_WIDTH + (line.is_nested ?
-			    KEY_WIDTH : 0), line.key);
+			print_key(out, &line);
 		if (!line.is_text && kind_of(&line) == VALUE_TIME)
 			record_time(out, strtoll(line.value, NULL, 10) *
 			    SECOND, now);

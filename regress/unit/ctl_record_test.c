@@ -71,6 +71,17 @@ people_see_columns(void **state)
 }
 
 static void
+terminals_see_no_control(void **state)
+{
+	(void)state;
+	assert_string_equal(show("k\033[2Jy: v\033[31m\n  a\177: b\n", false),
+	    "       k?[2Jy: v?[31m\n"
+	    "                        a?: b\n");
+	assert_string_equal(show("time: 1700000000000\n", false),
+	    "         time: 1700000000000\n");
+}
+
+static void
 json_has_lists(void **state)
 {
 	(void)state;
@@ -166,6 +177,7 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(people_see_columns),
+		cmocka_unit_test(terminals_see_no_control),
 		cmocka_unit_test(json_has_lists),
 		cmocka_unit_test(json_has_texts),
 		cmocka_unit_test(values_are_believed_by_their_looks),
