@@ -558,7 +558,8 @@ struct w_relay_result_ntf {
 					   ours */
 	uint8_t  dsn;			/* the server took the DSN parameters:
 					   it reports what we would */
-	uint8_t  pad[2];
+	uint8_t  brief;			/* not worth more than a day's tries */
+	uint8_t  pad[1];
 	char	 status[12];
 	char	 text[WIRE_TEXT];	/* verbatim reply, or what went wrong */
 };

@@ -48,6 +48,7 @@ struct reply {
 	int	 code;			/* 0 before the first line */
 	int	 lines;
 	bool	 replied;		/* a server said it; else it is ours */
+	bool	 brief;			/* hardly worth waiting for: a day */
 	enum relay_stage stage;
 	char	 status[12];		/* enhanced, made up if there is none */
 	char	 text[WIRE_TEXT];	/* verbatim, cleaned, lines joined */

@@ -154,12 +154,13 @@ choose(struct look *look, const struct policy *policy,
 		}
 	look->answer.addresses = look->addresses;
 	look->answer.count = count;
-	if (count == 0 && hidden > 0)
+	if (count == 0 && hidden > 0) {
 		reply_fault(&look->fault, STAGE_LOOKUP, 451, "4.4.4",
 		    "host %s has private addresses only, which are not used "
 		    "for mail to other domains (see private-hosts)",
 		    look->host.name);
-	else if (count == 0)
+		look->fault.brief = true;
+	} else if (count == 0)
 		reply_fault(&look->fault, STAGE_LOOKUP, 451, "4.4.4",
 		    "host %s has no address that address-family allows",
 		    look->host.name);

@@ -77,9 +77,11 @@ over(struct search *search, struct conversation *c)
 		.lifetime = scout_lifetime(search->scout)
 	};
 
-	if (c == NULL && search->fault.code == 0)
+	if (c == NULL && search->fault.code == 0) {
 		reply_fault(&search->fault, STAGE_LOOKUP, 451, "4.4.4",
 		    "there is no host to be tried");
+		transcript(search->script, "===", "%s", search->fault.text);
+	}
 	search->state = OVER;
 	search->fn(&found, search->arg);
 }
@@ -98,8 +100,12 @@ says_more(const struct reply *new, const struct reply *old)
 static void
 note(struct search *search, const struct reply *fault, int64_t closed_until)
 {
+	bool brief = fault->brief && (search->fault.code == 0 ||
+	    search->fault.brief);
+
 	if (says_more(fault, &search->fault))
 		search->fault = *fault;
+	search->fault.brief = brief;
 	if (closed_until != 0 && (search->closed_until == 0 ||
 	    closed_until < search->closed_until))
 		search->closed_until = closed_until;
@@ -154,12 +160,14 @@ not_connected(struct search *search, int error)
 		reply_fault(&fault, STAGE_NONE, 451, "4.3.0", "socket: %s",
 		    strerror(error));
 		log_unreachable(search->endpoint->text, &fault);
+		transcript(search->script, "===", "%s", fault.text);
 		search->fault = fault;
 		over(search, NULL);
 		return;
 	}
 	reply_fault(&fault, STAGE_CONNECT, 451, "4.4.1", "connect to %s: %s",
 	    search->endpoint->text, strerror(error));
+	transcript(search->script, "===", "%s", fault.text);
 	failed(search, &fault);
 }
 
@@ -273,6 +281,8 @@ on_sighting(const struct sighting *sighting, void *arg)
 		    sizeof(search->host));
 		hop_saw(search->hop, sighting->host, NULL, sighting->fault);
 		log_unreachable(search->host, sighting->fault);
+		transcript(search->script, "===", "%s",
+		    sighting->fault->text);
 		note(search, sighting->fault, 0);
 		scout_next(search->scout);
 		return;

@@ -155,6 +155,7 @@ transaction_result(struct transaction *t, struct recipient *r,
 	ntf.stage = reply->stage;
 	ntf.replied = reply->replied;
 	ntf.dsn = t->dsn;
+	ntf.brief = reply->brief;
 	strlcpy(ntf.status, reply->status, sizeof(ntf.status));
 	strlcpy(ntf.text, reply->text, sizeof(ntf.text));
 	tell_relay_result(t->link, &ntf);

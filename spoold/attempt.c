@@ -77,10 +77,14 @@ attempt_wait(struct outcome *outcome, struct recipient *recipient)
 	const struct lane	*lane = recipient->lane;
 	struct ending		*ending;
 
-	ending = outcome_add(outcome, recipient, ENDING_DEFERRED, "4.4.1",
+	ending = outcome_add(outcome, recipient, ENDING_DEFERRED,
+	    lane->status[0] != '\0' ? lane->status : "4.4.1",
 	    lane->reason != NULL ? lane->reason : "the next hop is closed",
-	    "");
+	    lane->host != NULL ? lane->host : "");
 	ending->waited = true;
+	ending->stage = lane->stage;
+	ending->replied = lane->replied;
+	ending->brief = lane->brief;
 	ending->not_before = lane->closed_until +
 	    (int64_t)arc4random_uniform(SPREAD);
 	(void)strlcpy(ending->why, "the next hop is closed until then",

@@ -478,6 +478,7 @@ on_relay_result(struct link *link, struct frame *frame, void *arg)
 	ending->stage = (enum relay_stage)result->stage;
 	ending->replied = result->replied != 0;
 	ending->dsn = result->dsn != 0;
+	ending->brief = result->brief != 0;
 }
 
 /*
@@ -500,10 +501,7 @@ learn(struct transaction *transaction, bool reached, int64_t closed_until,
 			lane_open(lane);
 		return;
 	}
-	pace_probe(&lane->pace);
-	lane->closed_until = closed_until;
-	free(lane->reason);
-	lane->reason = ending != NULL ? strdup(ending->text) : NULL;
+	lane_close(lane, closed_until, ending);
 	wait_all(lane);
 }
 

@@ -242,6 +242,34 @@ lane_turn(const struct lane *lane, int64_t now)
 
 /* ---- closed and open ---- */
 
+static void
+forget_reason(struct lane *lane)
+{
+	free(lane->reason);
+	free(lane->host);
+	lane->reason = lane->host = NULL;
+	lane->status[0] = '\0';
+	lane->stage = STAGE_NONE;
+	lane->replied = lane->brief = false;
+}
+
+/* It is not tried before that time, because of this end, or NULL. */
+void
+lane_close(struct lane *lane, int64_t until, const struct ending *ending)
+{
+	pace_probe(&lane->pace);
+	lane->closed_until = until;
+	forget_reason(lane);
+	if (ending == NULL)
+		return;
+	lane->reason = copy(ending->text);
+	lane->host = copy(ending->where);
+	(void)strlcpy(lane->status, ending->status, sizeof(lane->status));
+	lane->stage = ending->stage;
+	lane->replied = ending->replied;
+	lane->brief = ending->brief;
+}
+
 /* Nothing keeps it from being tried now; a closed one carefully. */
 void
 lane_open(struct lane *lane)
@@ -249,8 +277,7 @@ lane_open(struct lane *lane)
 	if (lane->closed_until != 0)
 		pace_probe(&lane->pace);
 	lane->closed_until = 0;
-	free(lane->reason);
-	lane->reason = NULL;
+	forget_reason(lane);
 }
 
 /* The operator says: try them all. */
@@ -296,7 +323,7 @@ lane_free(struct lane *lane)
 	free(lane->text);
 	free(lane->hop);
 	free(lane->exchange);
-	free(lane->reason);
+	forget_reason(lane);
 	free(lane);
 }
 

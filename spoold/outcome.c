@@ -106,6 +106,9 @@ expire(struct ending *ending)
 {
 	ending->kind = ENDING_FAILED;
 	ending->expired = true;
+	/* No longer taken for a mistake that passes (decisions 20). */
+	if (ending->brief)
+		ending->status[0] = '5';
 }
 
 /* When it is tried next, and why then. */
@@ -148,6 +151,7 @@ decide_retry(struct ending *ending, int64_t now)
 		.attempts = recipient->attempts,
 		.tries = ++recipient->tries,
 		.is_bounce = recipient->message->kind != MESSAGE_MAIL,
+		.is_brief = ending->brief,
 		.random = arc4random()
 	};
 	if (recipient->give_up) {

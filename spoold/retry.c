@@ -2,9 +2,11 @@
  * When a recipient is tried again, and when that ends.  Pure: all it knows
  * comes in, and nothing else.
  */
+#include "clock.h"
 #include "spoold.h"
 
 #define TRIES_BEFORE_EXPIRY	5	/* since the clock last jumped */
+#define BRIEF			DAY	/* lifetime of what is in vain */
 
 /*
  * The delay doubles with each attempt from the least to the greatest, less
@@ -31,6 +33,8 @@ retry_expired(const struct settings *limits, const struct retry_facts *facts)
 
 	if (facts->is_bounce && limits->bounce_expire < lifetime)
 		lifetime = limits->bounce_expire;
+	if (facts->is_brief && BRIEF < lifetime)
+		lifetime = BRIEF;
 	return facts->now - facts->arrival >= lifetime &&
 	    facts->tries >= TRIES_BEFORE_EXPIRY;
 }

@@ -433,7 +433,13 @@ struct lane {
 	bool		 is_ready;
 	struct cursor	*flush;		/* of a run of the queue, or NULL */
 	int64_t		 closed_until;
-	char		*reason;	/* why it is closed */
+	/* Why it is closed: what its last try ended with. */
+	char		*reason;
+	char		*host;
+	char		 status[12];
+	enum relay_stage stage;
+	bool		 replied;
+	bool		 brief;
 	struct transactions waiting;
 	uint32_t	 waiting_count;	/* transactions */
 	uint32_t	 out;		/* transactions at relay */
@@ -447,6 +453,7 @@ struct lane	*lane_of_route(const struct route *);
 bool		 lane_join(struct recipient *, struct lane *);
 struct lane	*lane_of_text(const char *);
 bool		 lane_is_hop(const struct lane *);
+void		 lane_close(struct lane *, int64_t, const struct ending *);
 void		 lane_set_backlog(struct lane *, bool);
 void		 lane_leave(struct recipient *);
 void		 lane_open(struct lane *);
@@ -553,6 +560,7 @@ struct ending {
 	bool		 warn;		/* send a delay notice */
 	bool		 attempted;	/* a worker or a next hop had it */
 	bool		 replied;	/* text is what a server said */
+	bool		 brief;		/* not worth more than a day's tries */
 	bool		 dsn;		/* the next hop reports on it */
 	enum relay_stage stage;		/* how far relay came */
 	char		*tls;		/* what protected it, "" not relayed */
@@ -579,6 +587,7 @@ struct retry_facts {
 	uint32_t	 attempts;	/* with the one that just failed */
 	uint32_t	 tries;		/* the same since the clock jumped */
 	bool		 is_bounce;
+	bool		 is_brief;	/* it will hardly change */
 	uint32_t	 random;
 };
 

@@ -138,6 +138,25 @@ becomes "a private address from DNS: it waits" x@private.world.test \
     'deferred .*status=4\.4\.4.*(private|loopback)'
 becomes "so for relay() alone" x@private2.world.test \
     'deferred .*status=4\.4\.4.*(private|loopback)'
+# It is taken for a mistake for a day, not for the five that others wait.
+id_of() {
+	outcome_of "$1" | sed 's/.* id=\([^ ]*\) .*/\1/'
+}
+tried() {
+	[ "$(grep -c "deferred .*to=$1 " "$SCRATCH/log")" -ge "$2" ]
+}
+for to in x@nohost.world.test x@private.world.test; do
+	for n in 2 3 4 5; do
+		postctl run "$(id_of $to)" && wait_for 10 tried $to $n
+	done
+	postctl age "$(id_of $to)" 1d
+done
+ok "after a day that is final" wait_for_log 10 \
+    'bounced .*to=x@private\.world\.test .*status=5\.4\.4.*gave up'
+ok "an MX without address is tried again" wait_for 10 tried \
+    x@nohost.world.test 6
+like "and goes on waiting" "$(outcome_of x@nohost.world.test)" \
+    'deferred .*status=4\.4\.4'
 becomes "one of ours at port 25: a loop" x@ours.world.test \
     'bounced .*status=5\.4\.6'
 becomes "the exchangers of a [relay] of that name" x@elsewhere.test \

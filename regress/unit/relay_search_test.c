@@ -1,5 +1,5 @@
 /* links: relay/hop.c relay/seen.c relay/search.c relay/scout.c
- *	relay/endpoint.c relay/source.c relay/policy.c relay/transaction.c
+ *	relay/transcript.c relay/endpoint.c relay/source.c relay/policy.c relay/transaction.c
  *	relay/reply.c relay/command.c common/loop.c common/conf.c
  *	common/conf_keyword.c
  *	common/conf_lex.c common/conf_parse.c common/conf_value.c

@@ -63,6 +63,13 @@ expires_by_age_and_tries(void **state)
 	assert_true(retry_expired(&limits, &facts));
 	facts.arrival = 9 * DAY + 1;
 	assert_false(retry_expired(&limits, &facts));
+	facts.is_bounce = false;
+	facts.arrival = 9 * DAY;	/* a day is enough for some */
+	assert_false(retry_expired(&limits, &facts));
+	facts.is_brief = true;
+	assert_true(retry_expired(&limits, &facts));
+	facts.arrival++;
+	assert_false(retry_expired(&limits, &facts));
 	facts.arrival = 30 * DAY;	/* from the future */
 	assert_false(retry_expired(&limits, &facts));
 }
