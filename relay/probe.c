@@ -109,7 +109,7 @@ on_found(const struct found *found, void *arg)
 
 	p->conversation = found->conversation;
 	if (p->conversation == NULL) {
-		transcript(p->script, "===", "%s", found->fault->text);
+		transcript(p->script, "===", "no host is left");
 		search_free(p->search);
 		p->search = NULL;
 		finish(p);

@@ -379,8 +379,6 @@ static void
 end_explain(struct inquiry *inquiry, const struct w_route_explain_ans *answer,
     const char *text, size_t length)
 {
-	char	 hop[WIRE_TARGET + WIRE_DOMAIN + 8];
-
 	if (answer == NULL) {
 		finish_without(inquiry, CTL_ERROR, "policyd does not answer");
 		return;
@@ -390,8 +388,7 @@ end_explain(struct inquiry *inquiry, const struct w_route_explain_ans *answer,
 		finish(inquiry, CTL_OK, true);
 		return;
 	}
-	print_hop(answer->hop, answer->exchange, hop, sizeof(hop));
-	put_lines(inquiry->out, "next hop: ", hop, strlen(hop));
+	fputs("its hosts, as they would be tried:\n", inquiry->out);
 	if (ask_relay(inquiry, RELAY_HOSTS, answer->hop, answer->exchange,
 	    answer->address) == 0)
 		return;

@@ -49,6 +49,8 @@ not_ok "names nobody" grep -Eq '^>>> RCPT' <<<"$dialogue"
 probe x@second.test
 is "where the first is dead the second is tried" "$code" 0
 like "and told of" "$dialogue" "^=== connected to .*:$takes\$"
+like "so is why not the first" "$dialogue" \
+    "^=== connect to .*:$dead: Connection refused\$"
 probe x@refuses.test
 is "refused for good: exit code" "$code" 69
 like "with the reply" "$dialogue" '^<<< 5[0-9][0-9]'

@@ -208,7 +208,7 @@ tells_of_losses(void **state)
 	reply_fault(&fault, STAGE_CONNECT, 451, "4.4.1", "connect to m: no");
 	test.found(&found, test.found_arg);
 	fflush(test.script);
-	assert_string_equal(test.text, "=== connect to m: no\n");
+	assert_string_equal(test.text, "=== no host is left\n");
 	finish(false);
 	begin("a@b", "x@y");
 	find();
