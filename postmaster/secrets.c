@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -128,6 +129,15 @@ struct checker {
 	const char	*path;
 };
 
+/* Does this [relay] send to hosts that only recipients name? */
+static bool
+is_for_strangers(const struct conf_section *section)
+{
+	const char *mx = conf_string(section, "mx", "none");
+
+	return strcasecmp(mx, "recipient") == 0;
+}
+
 /* Does the configuration itself name such a next hop? */
 static bool
 is_known(const struct conf *conf, const char *key)
@@ -154,8 +164,14 @@ check_key(const struct secretfile_entry *entry, void *arg)
 {
 	const struct checker *checker = arg;
 	struct conf_place place = { checker->path, entry->line, 1 };
+	struct conf_section *section;
 
-	if (!is_known(checker->conf, entry->key))
+	section = conf_section(checker->conf, "relay", entry->key);
+	if (section != NULL && is_for_strangers(section))
+		conf_warning(checker->conf, &place, "the first word is a "
+		    "[relay] with mx = recipient; nobody logs in to hosts "
+		    "that anybody can name");
+	else if (!is_known(checker->conf, entry->key))
 		conf_warning(checker->conf, &place, "the first word is "
 		    "neither the name of a [relay] nor of a host in "
 		    "relay(...); if no table names it, nobody will log in "

@@ -73,7 +73,7 @@ read_literal(const char *text, struct sources *sources)
 	text = strncasecmp(copy, "IPv6:", 5) == 0 ? copy + 5 : copy;
 	if (netaddr_parse(text, &address) == -1)
 		return "the recipient's address literal is malformed";
-	add(sources, text, 0);
+	add(sources, text, 0)->foreign = true;
 	return NULL;
 }
 
@@ -209,7 +209,7 @@ may_want_login(const struct sources *sources)
 
 /*
  * Which secret belongs to each: its section's, or its own; none to hosts that
- * only a recipient names.
+ * only a recipient names, since anybody could have them named.
  */
 static void
 set_keys(struct sources *sources, bool recipient)
@@ -218,8 +218,8 @@ set_keys(struct sources *sources, bool recipient)
 	size_t i;
 
 	for (i = 0; i < sources->count; i++)
-		sources->list[i].key = section != NULL ? section :
-		    recipient ? NULL : sources->list[i].host.name;
+		sources->list[i].key = recipient ? NULL : section != NULL ?
+		    section : sources->list[i].host.name;
 }
 
 const char *

@@ -75,6 +75,8 @@ $1
   auth    = CRAM-MD5
 [relay "isp"]
   address = 127.0.0.1:$smart
+[relay "mx"]
+  mx      = recipient
 [route]
   @open.test    open
   @choosy.test  choosy
@@ -157,12 +159,15 @@ isp me PaSs
 isp PaSsOnly
 isp nosender me PaSs
 unknown.test me PaSs
+mx me PaSs
 EOF
 is "wrong lines are wrong" "$(check_conf)" 1
 like "and told by line" "$(said)" "^$SECRETS:2:1: a line is: key login pass"
 like "each" "$(said)" "^$SECRETS:3:1: the sender is neither"
 like "a key that nothing has gets a warning" "$(said)" \
     "^$SECRETS:4:1: warning: .*neither the name of a \[relay\]"
+like "and one for hosts that anybody can name" "$(said)" \
+    "^$SECRETS:5:1: warning: .*nobody logs in to hosts"
 not_ok "but no word of them is told" grep -q PaSs "$SCRATCH/said"
 write_secrets <<'EOF'
 isp me PaSs

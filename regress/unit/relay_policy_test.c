@@ -208,7 +208,7 @@ reads_hosts(void **state)
 	assert_string_equal(sources("c.test:2525", ""),
 	    "c.test:2525 key=c.test:2525");
 	assert_string_equal(sources("d", ""), "@isp.test:25 key=d");
-	assert_string_equal(sources("e", "x.test"), "@x.test:2500 key=e");
+	assert_string_equal(sources("e", "x.test"), "@x.test:2500 key=-");
 	assert_string_equal(sources("relay()", "x.test"),
 	    "@x.test:25 key=-");
 	assert_string_equal(sources("relay()", "[192.0.2.7]"),
@@ -269,7 +269,7 @@ waits_for_secrets(void **state)
 	test.refused = "no secrets";
 	assert_string_equal(sources("in", ""), "no secrets");
 	assert_string_equal(sources("relay(b.test)", ""), "no secrets");
-	assert_string_equal(sources("in", "x.test"), "no secrets");
+	assert_string_equal(sources("in", "x.test"), "@x.test:25 key=-");
 	assert_string_equal(sources("out", ""), "b.test:25 key=out");
 	assert_string_equal(sources("relay()", "x.test"),
 	    "@x.test:25 key=-");
