@@ -172,7 +172,8 @@ has_own_address(const struct scout *scout, const struct look *look,
 {
 	size_t i;
 
-	if (!scout->from->exchange || look->host.port != PORT_SMTP)
+	if ((!scout->from->exchange && !scout->from->foreign) ||
+	    look->host.port != PORT_SMTP)
 		return false;
 	for (i = 0; i < answer->count; i++)
 		if (exchange_is_us(&answer->addresses[i]))

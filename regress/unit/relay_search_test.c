@@ -627,6 +627,14 @@ cuts_loops(void **state)
 	    "5-mixed.test+10-both.test+10-us.test"), "192.0.2.3");
 	assert_string_equal(sightings("private", "10-us.test"), "192.0.2.99");
 	assert_string_equal(sightings("relay()", "none"), "none!5.1.10");
+	/* However it is written; the configuration may name us. */
+	assert_string_equal(sightings("relay()", "[192.0.2.99]"),
+	    "192.0.2.99!5.4.6");
+	assert_string_equal(sightings("relay()", "[192.0.2.98]"),
+	    "192.0.2.98");
+	assert_string_equal(sightings("private", "[192.0.2.99]"),
+	    "192.0.2.99");
+	assert_string_equal(sightings("relay(192.0.2.99)", ""), "192.0.2.99");
 }
 
 /* ---- what a search does ---- */
