@@ -3,7 +3,8 @@
 
 load.py PORT CONNECTIONS MESSAGES SECONDS FILE RECIPIENT[/SIZE] ...
 
-The recipients are taken in turn.  Each message bears a tag of its own and is
+$PAUSE is how long each connection waits behind a message.  The recipients
+are taken in turn.  Each message bears a tag of its own and is
 sent until it is answered 250, or SECONDS have passed.  Lines of FILE:
 
     taken TAG ID RECIPIENT SENT TAKEN   answered 250, the times of the final
@@ -13,6 +14,7 @@ sent until it is answered 250, or SECONDS have passed.  Lines of FILE:
     refused TAG REPLY           a 5xx, which no trouble of ours may bring
     ended MESSAGES              all were taken
 """
+import os
 import re
 import socket
 import sys
@@ -23,6 +25,7 @@ port, connections, messages = map(int, sys.argv[1:4])
 end = time.time() + float(sys.argv[4])
 file = open(sys.argv[5], 'w')
 recipients = sys.argv[6:]
+pause = float(os.environ.get('PAUSE', '0'))
 numbers = iter(range(messages))
 lock = threading.Lock()
 LINE = b'a line of the message, as long as they are, and no longer\r\n'
@@ -108,6 +111,7 @@ def work():
         if n is None:
             break
         session = deliver(n, session)
+        time.sleep(pause)
 
 
 threads = [threading.Thread(target=work) for _ in range(connections)]

@@ -1,0 +1,95 @@
+#!/usr/bin/python3
+"""What became of the messages that load.py sent.
+
+judge.py SENT BOX BOUNCES SINK
+
+BOX is the Maildir of here.test, BOUNCES that of the sender, SINK holds the
+files of smtp-sink.  Counts what is lost and what came twice, by the windows
+in which that may happen: (a) the client was not answered 250 and sent again,
+(b) the next hop had taken it and its answer was not on disk.  All else that
+comes twice is a defect.
+"""
+import collections
+import glob
+import os
+import re
+import sys
+
+
+def read(path):
+    with open(path, errors='replace') as file:
+        return file.read()
+
+
+def files(*parts):
+    return [name for name in glob.glob(os.path.join(*parts))
+            if os.path.isfile(name)]
+
+
+def find(pattern, text):
+    match = re.search(pattern, text, re.M)
+    return match[1] if match else None
+
+
+sent, box, bounces, sink = sys.argv[1:]
+taken, unsure = {}, set()
+for line in read(sent).splitlines():
+    words = line.split()
+    if words[0] == 'taken':
+        taken[words[2]] = (words[1], words[3])
+    elif words[0] == 'unsure':
+        unsure.add(words[1])
+
+# Where each came: (id, tag) of each arrival.
+RECEIVED = r'by mx\.test \(Postmaster\) with E?SMTP id ([0-9a-v]{13})'
+arrived = {'here.test': [], 'sink.test': [], 'refused.test': []}
+named = collections.Counter()
+for name in files(box, '[nc]*', '*'):
+    arrived['here.test'].append((os.path.basename(name).split('.')[1],
+                                 find(r'^X-Tag: (\S+)', read(name))))
+for name in files(sink, '*'):
+    text = read(name)
+    arrived['sink.test'].append((find(RECEIVED, text),
+                                 find(r'^X-Tag: (\S+)', text)))
+for name in files(bounces, '[nc]*', '*'):
+    text = read(name)
+    named[os.path.basename(name).split('.')[1]] += 1
+    arrived['refused.test'].append(
+        (find(r'^X-Postmaster-Queue-ID: (\S+)', text),
+         find(r'^X-Tag: (\S+)', text)))
+
+lost = [(id, *what) for id, what in taken.items()
+        if (id, what[0]) not in set(arrived[what[1].split('@')[1]])]
+twice = collections.Counter()
+defects = []
+for where, all_ in arrived.items():
+    for id, n in collections.Counter(id for id, tag in all_).items():
+        if n > 1 and where == 'sink.test':
+            twice['b'] += n - 1
+        elif n > 1:
+            defects.append('%s came %d times to %s' % (id, n, where))
+    ids = collections.defaultdict(set)
+    for id, tag in all_:
+        ids[tag].add(id)
+    for tag, several in ids.items():
+        if len(several) > 1 and tag in unsure:
+            twice['a'] += len(several) - 1
+        elif len(several) > 1:
+            defects.append('%s came as %s' % (tag, sorted(several)))
+    if None in ids:
+        defects.append('%s: something without a tag' % where)
+for id, n in named.items():
+    if n > 1:
+        defects.append('the bounce %s came %d times' % (id, n))
+
+count = collections.Counter(to.split('@')[1] for tag, to in taken.values())
+print('taken %d: %d local, %d relayed, %d refused; %d ends unsure' % (
+    len(taken), count['here.test'], count['sink.test'],
+    count['refused.test'], len(unsure)))
+print('lost %d' % len(lost))
+print('twice %d by the client (a), %d by the next hop (b)' % (
+    twice['a'], twice['b']))
+for one in lost[:10]:
+    print('defect: lost', *one)
+for one in defects[:10]:
+    print('defect:', one)
