@@ -195,19 +195,29 @@ endpoint_is_closed(const struct endpoint *e)
 	return e->closed_until > clock_now();
 }
 
-bool
-endpoint_has_room(const struct endpoint *e)
+static bool
+has_room(const struct endpoint *e)
 {
 	return e->resting_count > 0 ||
 	    e->connections < e->policy->max_connections;
+}
+
+/*
+ * Is there room for this search, or with NULL for whoever comes now?  Those
+ * who wait come first.
+ */
+bool
+endpoint_has_room(const struct endpoint *e, const struct search *search)
+{
+	return has_room(e) &&
+	    (e->waiting_count == 0 || e->waiting[0] == search);
 }
 
 /* Who has waited longest may look. */
 static void
 wake(struct endpoint *e)
 {
-	if (e->waiting_count > 0 && (endpoint_has_room(e) ||
-	    endpoint_is_closed(e)))
+	if (e->waiting_count > 0 && (has_room(e) || endpoint_is_closed(e)))
 		search_go_on(e->waiting[0]);
 }
 

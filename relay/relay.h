@@ -465,7 +465,7 @@ struct endpoint	*endpoint_get(const struct host *, const struct netaddr *,
 void	 endpoint_hold(struct endpoint *);
 void	 endpoint_release(struct endpoint *);
 bool	 endpoint_is_closed(const struct endpoint *);
-bool	 endpoint_has_room(const struct endpoint *);
+bool	 endpoint_has_room(const struct endpoint *, const struct search *);
 void	 endpoint_joined(struct endpoint *);	/* a new connection */
 struct conversation	*endpoint_take(struct endpoint *);	/* resting */
 void	 endpoint_rest(struct endpoint *, struct conversation *);

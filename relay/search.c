@@ -247,6 +247,15 @@ begin_connection(struct search *search)
 
 /* ---- looking ---- */
 
+static void
+wait_no_more(struct search *search)
+{
+	if (search->state != WAITING)
+		return;
+	search->state = LOOKING;
+	endpoint_wait_no_more(search->endpoint, search);
+}
+
 /* Take a conversation that rests here, or make one, or wait, or go by. */
 static void
 consider(struct search *search)
@@ -255,16 +264,21 @@ consider(struct search *search)
 	struct conversation *c;
 
 	if (endpoint_is_closed(e) && !search->insist) {
+		wait_no_more(search);
 		note(search, &e->fault, e->closed_until);
 		look_further(search);
-	} else if (search->script == NULL &&
-	    (c = endpoint_take(e)) != NULL)
-		over(search, c);
-	else if (search->script == NULL && !endpoint_has_room(e)) {
+	} else if (search->script == NULL && !endpoint_has_room(e, search)) {
+		/* Who waits already keeps its place. */
+		if (search->state != WAITING)
+			endpoint_wait(e, search);
 		search->state = WAITING;
-		endpoint_wait(e, search);
-	} else
-		begin_connection(search);
+	} else {
+		wait_no_more(search);
+		if (search->script == NULL && (c = endpoint_take(e)) != NULL)
+			over(search, c);
+		else
+			begin_connection(search);
+	}
 }
 
 static void
@@ -303,11 +317,9 @@ on_step(int fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
-	if (search->state == WAITING) {
-		search->state = LOOKING;
-		endpoint_wait_no_more(search->endpoint, search);
+	if (search->state == WAITING)
 		consider(search);
-	} else if (search->state == LOOKING && search->clear)
+	else if (search->state == LOOKING && search->clear)
 		begin_connection(search);
 }
 

@@ -80,6 +80,7 @@ seen_take(struct seen *seen)
 		return NULL;
 	for (i = 0; i < seen->count; i++)
 		if (seen->list[i].endpoint != NULL &&
+		    endpoint_has_room(seen->list[i].endpoint, NULL) &&
 		    (c = endpoint_take(seen->list[i].endpoint)) != NULL)
 			return c;
 	return NULL;

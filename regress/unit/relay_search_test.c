@@ -773,6 +773,79 @@ keeps_the_limit(void **state)
 	test.hold = false;
 }
 
+/* Is it being served, and no other of those? */
+static bool
+is_served(const char *exchange)
+{
+	const char *why;
+	struct hop *hop = hop_find("two", exchange, "", &why);
+	size_t i;
+
+	for (i = 0; i < test.made; i++)
+		if (test.talks[i].used && test.talks[i].hop == hop)
+			return true;
+	return false;
+}
+
+/* End a transaction of a hop; its conversation looks for more. */
+static void
+end_one(const char *exchange)
+{
+	const char *why;
+	struct hop *hop = hop_find("two", exchange, "", &why);
+	struct transaction *t;
+	size_t i;
+
+	for (i = 0; i < test.made; i++)
+		if (test.talks[i].t != NULL && test.talks[i].hop == hop)
+			break;
+	assert_true(i < test.made);
+	t = test.talks[i].t;
+	test.talks[i].t = NULL;
+	finish(&test.talks[i], t);
+	go_on(&test.talks[i]);
+}
+
+/* Who waits for room at an endpoint gets it in turn. */
+static void
+serves_in_order(void **state)
+{
+	static const char *const hops[] = { "10-live.test",
+	    "10-live.test+30-a.test", "10-live.test+30-b.test",
+	    "10-live.test+30-c.test" };
+	size_t i;
+
+	(void)state;
+	forget();
+	test.hold = true;
+	submit("two", hops[0]);
+	submit("two", hops[0]);
+	turn();
+	for (i = 1; i < 4; i++) {
+		submit("two", hops[i]);
+		turn();
+	}
+	/* One that comes when there is room comes behind them. */
+	end_one(hops[0]);
+	submit("two", hops[0]);
+	turn();
+	assert_true(is_served(hops[1]));
+	end_one(hops[0]);
+	turn();
+	assert_false(is_served(hops[2]));
+	end_one(hops[0]);
+	turn();
+	assert_true(is_served(hops[2]));
+	end_one(hops[1]);
+	turn();
+	assert_true(is_served(hops[3]));
+	assert_false(is_served(hops[0]));
+	let_go();
+	assert_int_equal(test.done, 6);
+	assert_true(hop_all_idle());
+	test.hold = false;
+}
+
 /* One probe first: the others wait for what it finds. */
 static void
 probes_first(void **state)
@@ -880,6 +953,7 @@ main(void)
 		cmocka_unit_test(remembers_failures),
 		cmocka_unit_test(tells_the_most),
 		cmocka_unit_test(keeps_the_limit),
+		cmocka_unit_test(serves_in_order),
 		cmocka_unit_test(probes_first),
 		cmocka_unit_test(prints_its_state),
 		cmocka_unit_test(ends)
