@@ -292,14 +292,34 @@ may_search(const struct hop *hop)
 	return true;
 }
 
-/* It is closed to all that wait: so be it. */
+/* Is it closed to these senders only, because their own login fails? */
+static bool
+is_about_class(const struct hop *hop, const struct reply *fault)
+{
+	const struct secret *secret;
+	size_t i;
+
+	if (fault->stage != STAGE_TLS && fault->stage != STAGE_LOGIN)
+		return false;
+	for (i = 0; i < hop->sources.count; i++) {
+		secret = hop_secret(hop, &hop->sources.list[i]);
+		if (secret != NULL && secret->sender[0] != '\0')
+			return true;
+	}
+	return false;
+}
+
+/*
+ * It is closed to all that wait: so be it.  spoold knows a next hop whoever
+ * the sender is, so that what concerns some is not told to close it.
+ */
 static void
 fail_waiting(struct hop *hop, const struct reply *fault, const char *host,
     int64_t closed_until)
 {
 	struct transaction *t;
 
-	if (fault->code >= 500)
+	if (fault->code >= 500 || is_about_class(hop, fault))
 		closed_until = 0;
 	else if (closed_until == 0)
 		closed_until = clock_now() + endpoint_pause(hop->failures);

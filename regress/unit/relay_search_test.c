@@ -288,19 +288,20 @@ security_print(const struct security *security, char *text, size_t size)
 
 /* ---- secrets, certificates, the process ---- */
 
+/* One sender has a login of its own, at one host, which is refused. */
 const char *
 secret_class(const char *sender)
 {
-	(void)sender;
-	return "";
+	return strcmp(sender, "own@us.test") == 0 ? "own@us.test" : "";
 }
 
 const struct secret *
 secret_find(const char *key, const char *class)
 {
-	(void)key;
-	(void)class;
-	return NULL;
+	static char text[] = "own@us.test";
+	static struct secret secret = { .key = text, .sender = text };
+
+	return strcmp(key, "login") == 0 && *class != '\0' ? &secret : NULL;
 }
 
 const char *
@@ -384,6 +385,8 @@ greet(int fd, short events, void *arg)
 		reply_fault(&fault, STAGE_GREETING, 451, "4.3.2", "busy");
 	else if (strcmp(e->name, "badtls.test") == 0 && !c->clear)
 		reply_fault(&fault, STAGE_TLS, 451, "4.7.5", "bad tls");
+	else if (e->secret != NULL)
+		reply_fault(&fault, STAGE_LOGIN, 451, "4.7.8", "bad login");
 	else {
 		search_ready(search, c);
 		return;
@@ -499,13 +502,13 @@ conversation_protection(const struct conversation *c)
 /* ---- helpers ---- */
 
 static void
-submit(const char *hop, const char *exchange)
+submit_from(const char *sender, const char *hop, const char *exchange)
 {
 	static char link;
 	struct transaction *t = transaction_new((struct link *)(void *)&link,
 	    1);
 
-	t->sender = strdup("a@us.test");
+	t->sender = strdup(sender);
 	t->envid = strdup("");
 	t->recipients = calloc(1, sizeof(*t->recipients));
 	t->recipients[0].address = strdup("x@there.test");
@@ -513,6 +516,12 @@ submit(const char *hop, const char *exchange)
 	t->count = 1;
 	test.awaited++;
 	hop_submit(hop, exchange, t);
+}
+
+static void
+submit(const char *hop, const char *exchange)
+{
+	submit_from("a@us.test", hop, exchange);
 }
 
 /* One message, to its end. */
@@ -683,6 +692,27 @@ remembers_failures(void **state)
 	assert_string_equal(test.trail, "busy.test other.test busy.test");
 	assert_in_range(test.answer.closed_until, clock_now() + 110 * SECOND,
 	    clock_now() + 121 * SECOND);
+}
+
+/* A login of one sender that fails closes nothing to the others. */
+static void
+closes_nothing_for_one(void **state)
+{
+	(void)state;
+	forget();
+	submit_from("own@us.test", "login", "");
+	loop_run(test.child.base);
+	assert_int_equal(test.result.stage, STAGE_LOGIN);
+	assert_int_equal(test.result.verdict, RELAY_DEFERRED);
+	assert_int_equal(test.answer.closed_until, 0);
+	assert_string_equal(test.trail, "127.0.0.1");
+	/* It is not tried again and again, all the same. */
+	submit_from("own@us.test", "login", "");
+	loop_run(test.child.base);
+	assert_int_equal(test.result.stage, STAGE_LOGIN);
+	assert_string_equal(test.trail, "127.0.0.1");
+	deliver("login", "");
+	assert_int_equal(test.result.verdict, RELAY_DONE);
 }
 
 static void
@@ -929,11 +959,12 @@ setup(void **state)
 	    " address = both.test\n"
 	    "[relay \"private\"]\n mx = recipient\n private-hosts = yes\n"
 	    " port = %d\n"
+	    "[relay \"login\"]\n address = 127.0.0.1:%d\n"
 	    "[relay \"required\"]\n mx = recipient\n private-hosts = yes\n"
 	    " port = %d\n"
 	    "[relay \"two\"]\n mx = recipient\n private-hosts = yes\n"
 	    " port = %d\n max-connections = 2\n",
-	    test.port, test.port, test.port);
+	    test.port, test.port, test.port, test.port);
 	test.child.conf = conf_parse("t.cf", text, strlen(text), stderr);
 	test.child.base = loop_new();
 	policy_configure(&test.child);
@@ -951,6 +982,7 @@ main(void)
 		cmocka_unit_test(cuts_loops),
 		cmocka_unit_test(takes_the_second),
 		cmocka_unit_test(remembers_failures),
+		cmocka_unit_test(closes_nothing_for_one),
 		cmocka_unit_test(tells_the_most),
 		cmocka_unit_test(keeps_the_limit),
 		cmocka_unit_test(serves_in_order),
