@@ -75,12 +75,14 @@ not_ok "a stranger is refused now" send_to y@dead.test
 not_ok "and told to come again where there is a loop" send_to loop@list.test
 like "by 451" "$(grep reply= "$SCRATCH/log" | tail -n 1)" 'reply="451 4\.3\.5'
 ok "runq" runq_again
+# Has it been put off for its route so often?
+put_off() {
+	[ "$(grep -c "deferred .*to=$1 .*status=4\.3\.5" "$SCRATCH/log")" -ge $2 ]
+}
 for gone in user gone; do
-	ok "what was accepted waits: $gone" wait_for_log 10 \
-	    "deferred .*to=$gone@list\.test.*attempts=2.*4\.3\.5"
+	ok "what was accepted waits: $gone" wait_for 10 put_off $gone@list.test 1
 done
-ok "for a domain that is gone, too" wait_for_log 10 \
-    'deferred .*to=x@dead\.test.*attempts=2.*4\.3\.5'
+ok "for a domain that is gone, too" wait_for 10 put_off x@dead.test 1
 like "an error says so" "$(cat "$SCRATCH/log")" \
     'spoold.* route .*to=gone@list\.test reason="5\.1\.1'
 not_ok "nobody was told by mail" grep -q ' bounce ' "$SCRATCH/log"
@@ -91,8 +93,7 @@ configure "[route]
   user@list.test      tool"
 suite_reload
 ok "runq" runq_again
-ok "a [pipe] or [relay] that is missing" wait_for_log 10 \
-    'deferred .*to=gone@list\.test.*attempts=3.*4\.3\.5'
+ok "a [pipe] or [relay] that is missing" wait_for 10 put_off gone@list.test 2
 like "is told with its line" "$(cat "$SCRATCH/log")" \
     'spoold.* route .*to=gone@list\.test .*where=.*postmaster\.cf:[0-9]+'
 
