@@ -119,14 +119,21 @@ record_duration(int64_t length, char *text, size_t size)
 	} units[] = {
 		{ DAY, "d" }, { HOUR, "h" }, { MINUTE, "min" }, { SECOND, "s" }
 	};
-	size_t	i = 0, last = sizeof(units) / sizeof(units[0]) - 1;
+	size_t	i = 0, last = sizeof(units) / sizeof(units[0]) - 1, used;
+	int64_t	rest;
 
 	if (length < 0)
 		length = -length;
 	while (i < last && length < 2 * units[i].unit)
 		i++;
-	snprintf(text, size, "%" PRId64 " %s", length / units[i].unit,
-	    units[i].name);
+	used = (size_t)snprintf(text, size, "%" PRId64 " %s", length /
+	    units[i].unit, units[i].name);
+	if (i == last || used >= size)
+		return;
+	rest = length % units[i].unit / units[i + 1].unit;
+	if (rest > 0)
+		snprintf(text + used, size - used, " %" PRId64 " %s", rest,
+		    units[i + 1].name);
 }
 
 void

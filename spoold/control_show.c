@@ -18,6 +18,7 @@
 #define ROWS		SQL_RECIPIENT_OF
 #define TRIES		SQL_ATTEMPT_OF
 #define SHOW_MAX	(250 * 1024)
+#define PAUSED		"all deliveries pause: see postctl resume"
 
 /* Print a line; what came from outside cannot begin another. */
 __attribute__((format(printf, 3, 4)))
@@ -169,14 +170,20 @@ static void
 put_future(FILE *out, const struct recipient *row,
     const struct recipient *in_work)
 {
-	struct lane	*lane;
+	char	 why[WIRE_TEXT + 64] = "";
 
 	if (in_work != NULL) {
 		put(out, "now", "%s", doing_name(in_work));
-		lane = in_work->lane;
-		if (lane != NULL && lane->closed_until > clock_now() &&
-		    lane->reason != NULL)
-			put(out, "why", "%s", lane->reason);
+		if (in_work->state == RECIPIENT_OUT ||
+		    in_work->state == RECIPIENT_ENDING)
+			return;
+		if (queue_is_paused())
+			(void)strlcpy(why, PAUSED, sizeof(why));
+		else if (in_work->state == RECIPIENT_ROUTED &&
+		    in_work->lane != NULL)
+			lane_why(in_work->lane, why, sizeof(why));
+		if (why[0] != '\0')
+			put(out, "why", "%s", why);
 		return;
 	}
 	if (row->stored == STORED_HELD)
@@ -185,7 +192,7 @@ put_future(FILE *out, const struct recipient *row,
 		return;
 	put_time(out, "next", row->next);
 	if (queue_is_paused())
-		put(out, "why", "all deliveries pause: see postctl resume");
+		put(out, "why", "%s", PAUSED);
 	else if (db_text(ROWS, 24)[0] != '\0')
 		put(out, "why", "%s", db_text(ROWS, 24));
 }
@@ -223,7 +230,8 @@ put_row(FILE *out, const struct message *message, const struct recipient *row)
 	}
 	if (row->stored <= STORED_HELD) {
 		put_future(out, row, in_work);
-		put_delay_notice(out, message, row);
+		if (row->stored != STORED_HELD)
+			put_delay_notice(out, message, row);
 	}
 	put_attempts(out, message->id, row->row);
 }

@@ -399,19 +399,66 @@ lane_open_matching(const char *domain)
 	return count;
 }
 
+/* How many transactions it may have at a time now. */
+static uint32_t
+concurrency(const struct lane *lane)
+{
+	return lane->pace.allowed < lane->limits.connections ?
+	    lane->pace.allowed : lane->limits.connections;
+}
+
+/* When its rate lets the next one go; seconds from now, 0 at once. */
+static int64_t
+rate_wait(const struct lane *lane)
+{
+	int64_t	 wait;
+
+	if (lane->limits.rate.count == 0)
+		return 0;
+	wait = rate_opens(&lane->limits.rate, lane->rate_until) -
+	    clock_monotonic();
+	return wait > 0 ? (wait + SECOND - 1) / SECOND : 0;
+}
+
+/* What keeps those that wait in memory for their turn; "" nothing known. */
+void
+lane_why(const struct lane *lane, char *text, size_t size)
+{
+	const struct hop_limits	*limits = &lane->limits;
+
+	text[0] = '\0';
+	if (!lane_is_hop(lane))
+		return;
+	if (lane->closed_until > clock_now())
+		(void)snprintf(text, size, "the next hop is closed for %lld"
+		    " s: %s", (long long)((lane->closed_until - clock_now()) /
+		    SECOND), lane->reason != NULL ? lane->reason :
+		    "no reason known");
+	else if (rate_wait(lane) > 0)
+		(void)snprintf(text, size, "the rate of [relay \"%s\"], %lld"
+		    " in %lld s; the next may go in %lld s, and %u wait",
+		    limits->section, (long long)limits->rate.count,
+		    (long long)(limits->rate.time / SECOND),
+		    (long long)rate_wait(lane), lane->waiting_count);
+	else if (lane->out > 0)
+		(void)snprintf(text, size, "its next hop has %u under way, of"
+		    " %u at a time; %u wait", lane->out, concurrency(lane),
+		    lane->waiting_count);
+	else if (relays_link(lane) == NULL)
+		(void)strlcpy(text, "relay is being started", size);
+}
+
 void
 lane_describe(const struct lane *lane, FILE *out)
 {
 	const struct hop_limits	*limits = &lane->limits;
 	int64_t			 now = clock_now(), turn;
 
-	(void)fprintf(out, "  hop %s\n", lane->text);
 	if (lane_is_hop(lane))
-		(void)fprintf(out, "  transactions %u out of %u now, at most"
-		    " %u\n", lane->out, lane->pace.allowed <
-		    limits->connections ? lane->pace.allowed :
-		    limits->connections, limits->connections);
-	(void)fprintf(out, "  recipients %u in work%s\n", lane->count,
+		(void)fprintf(out, "  concurrency: %u under way, %u at a time"
+		    " now, %u at most\n", lane->out, concurrency(lane),
+		    limits->connections);
+	(void)fprintf(out, "  recipients in memory: %u%s\n", lane->count,
 	    lane->backlog ? ", more wait in the database for room" : "");
 	if (lane->closed_until > now)
 		(void)fprintf(out, "  closed for %lld s: %s\n",

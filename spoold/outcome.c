@@ -385,10 +385,16 @@ static void
 log_reply(const struct ending *ending)
 {
 	char	*text = NULL;
+	int	 result = 0;
 
-	if (ending->expired && asprintf(&text, "gave up after %u attempts%s:"
-	    " %s", ending->recipient->attempts, ending->waited ?
-	    ", its next hop closed" : "", ending->text) == -1)
+	if (ending->expired)
+		result = asprintf(&text, "gave up after %u attempts%s: %s",
+		    ending->recipient->attempts, ending->waited ?
+		    ", its next hop closed" : "", ending->text);
+	else if (ending->waited)
+		result = asprintf(&text, "not tried, its next hop is closed:"
+		    " %s", ending->text);
+	if (result == -1)
 		fatal("outcome");
 	log_string("reply", text != NULL ? text : ending->text);
 	free(text);

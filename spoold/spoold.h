@@ -460,6 +460,7 @@ void		 lane_open(struct lane *);
 void		 lane_open_all(void);
 struct lane	*lane_next_backlog(void);
 uint32_t	 lane_room(const struct lane *);
+void		 lane_why(const struct lane *, char *, size_t);
 int64_t		 lane_turn(const struct lane *, int64_t);
 void		 lane_configure(void);
 void		 lane_prune(int64_t);

@@ -14,11 +14,21 @@ refuses=$(suite_port)
 sink_start refuses 127.0.0.1 "$refuses" -f RCPT
 defers=$(suite_port)
 sink_start defers 127.0.0.1 "$defers" -r RCPT
+slow=$(suite_port)
+sink_start slow 127.0.0.1 "$slow" -w 5
 dead=$(suite_port)
 suite_conf <<END
   local-mailer = maildir
   root-mail = root@takes.test
+[relay "rated"]
+  address	127.0.0.1:$takes
+  rate		1/1h
+[relay "single"]
+  address	127.0.0.1:$slow
+  max-connections	1
 [route]
+  @rated.test	rated
+  @single.test	single
   @takes.test	relay([127.0.0.1]:$takes)
   @second.test	relay([127.0.0.1]:$dead, [127.0.0.1]:$takes)
   @refuses.test	relay([127.0.0.1]:$refuses)
@@ -64,6 +74,34 @@ is "no next hop: exit code" "$code" 69
 probe -j x@takes.test
 is "as JSON" "$(python3 -c 'import json, sys
 print(json.load(sys.stdin)["good"])' <<<"$dialogue")" True
+
+# ---- why a message waits that was not tried
+
+why_of() {
+	post a@mx.test "$1" 2>/dev/null || sendmail "$1" <<<"Subject: why"
+	wait_for 10 has_one "$1"
+	postctl show "$(id_of "$1")" | sed -n 's/^ *why: //p'
+}
+id_of() {
+	postctl -j list -r "$1" | sed -n 's/.*"queue_id": "\([^"]*\).*/\1/p'
+}
+has_one() {
+	postctl show "$(id_of "$1")" | grep -q '^ *why: '
+}
+sendmail one@rated.test two@single.test <<<"Subject: first"
+wait_for 10 grep -q 'relayed .*one@rated' "$SCRATCH/log"
+like "by a rate: which, and when the next goes" "$(why_of x@rated.test)" \
+    '^the rate of \[relay "rated"\], 1 in 3600 s; the next may go in 3[56]'
+like "by a limit of connections" "$(why_of x@single.test)" \
+    '^its next hop has 1 under way, of 1 at a time; 1 wait$'
+postctl pause >/dev/null
+like "by a pause of all" "$(why_of x@takes.test)" 'postctl resume'
+postctl resume >/dev/null
+postctl hold -r x@rated.test >/dev/null
+wait_for 5 has_one x@rated.test
+like "by a hold" "$(postctl show "$(id_of x@rated.test)")" \
+    '^ *why: held: see postctl release$'
+postctl remove all >/dev/null
 
 # ---- explain and why
 
