@@ -72,6 +72,12 @@ sed -n '/^Null client/,/^To the world/s/^    //p' "$TOP/README" |
 ok "so it is with what the README has" "$STAGE/usr/sbin/postmaster" -n \
     -f "$SCRATCH/readme.cf"
 is "which is three lines" "$(grep -c '^  ' "$SCRATCH/readme.cf")" 3
+sed 's/# \(hostname *= \).*/\1pc.test/; s/# \(@ *relay(.\)/\1/' \
+    "$TOP/etc/postmaster.cf" | sed '/relay()/d' >"$SCRATCH/sample.cf"
+is "the sample has two of them behind a #" "$(diff "$TOP/etc/postmaster.cf" \
+    "$SCRATCH/sample.cf" | grep -c '^> ')" 2
+ok "and is sound without it" "$STAGE/usr/sbin/postmaster" -n \
+    -f "$SCRATCH/sample.cf"
 suite_start
 mail_to() {
 	printf 'Subject: for %s\n\ntext\n' "$1" | sendmail "$1"
