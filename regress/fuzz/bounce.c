@@ -75,9 +75,9 @@ check_lines(const char *text, size_t length)
 	const char *lf, *end = text + length, *boundary, *quote;
 	size_t boundaries = 0, n;
 
-	boundary = memmem(text, length, "boundary=\"", 10);
+	boundary = memmem(text, length, "\r\n\tboundary=\"", 13);
 	require(boundary != NULL);
-	boundary += 10;
+	boundary += 13;
 	quote = memchr(boundary, '"', (size_t)(end - boundary));
 	require(quote != NULL);
 	n = (size_t)(quote - boundary);

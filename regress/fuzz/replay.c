@@ -1,6 +1,7 @@
 /*
  * Runs a harness over files without a fuzzer: each file or folder that is
- * named, each file whole and, if it is short, each of its beginnings.
+ * named, each file whole and, if it is short, each of its beginnings (not
+ * with -w as the first word).
  */
 #include <sys/stat.h>
 
@@ -12,6 +13,7 @@
 #define SHORT	2048		/* octets */
 
 static unsigned long runs;
+static size_t	is_short = SHORT;
 
 /* From memory of just that size. */
 static void
@@ -43,7 +45,7 @@ run_file(const char *path, size_t size)
 	printf("# %s\n", path);
 	(void)fflush(stdout);
 	run(data, size);
-	for (i = 0; size <= SHORT && i < size; i++)
+	for (i = 0; size <= is_short && i < size; i++)
 		run(data, i);
 	free(data);
 	return 0;
@@ -89,9 +91,13 @@ run_path(const char *path)
 int
 main(int argc, char **argv)
 {
-	int i, result = 0;
+	int i = 1, result = 0;
 
-	for (i = 1; i < argc; i++)
+	if (argc > 1 && strcmp(argv[1], "-w") == 0) {
+		is_short = 0;
+		i++;
+	}
+	for (; i < argc; i++)
 		if (run_path(argv[i]) == -1)
 			result = 1;
 	printf("# %lu runs\n", runs);
