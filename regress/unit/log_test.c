@@ -1,0 +1,181 @@
+/* links: common/log.c common/clock.c common/queueid.c */
+/*
+ * The log on a disk that takes no more, here a limit on the file's size: a
+ * line that was cut is ended and written again whole, what finds no room in
+ * the ring is counted, values from outside stay on their line.
+ */
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "log.h"
+
+static char path[] = "/tmp/log_test.XXXXXX";
+static int log_fd;
+
+static void
+limit_to(rlim_t size)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = size;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void
+lift(void)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit_to(limit.rlim_max);
+}
+
+static off_t
+size_now(void)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
+/* The file's text, until the next call. */
+static const char *
+text(void)
+{
+	static char octets[1 << 20];
+	FILE *file = fopen(path, "r");
+	size_t n;
+
+	assert_non_null(file);
+	n = fread(octets, 1, sizeof(octets) - 1, file);
+	octets[n] = '\0';
+	fclose(file);
+	return octets;
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	strcpy(path + strlen(path) - 6, "XXXXXX");
+	signal(SIGXFSZ, SIG_IGN);
+	log_start("test", false);
+	if ((log_fd = mkstemp(path)) == -1)
+		return -1;
+	close(log_fd);
+	if ((log_fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)) == -1)
+		return -1;
+	log_to(log_fd, LOG_TO_FILE, "test", LOG_MAIL, "h.test", false);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	lift();
+	return unlink(path);
+}
+
+/* Cut the second of three lines at each octet in turn. */
+static void
+test_cut(void **state)
+{
+	const char *p;
+	off_t before;
+	int cut, lines;
+
+	(void)state;
+	for (cut = 1; cut < 40; cut++) {
+		before = size_now();
+		log_note(LOG_INFO, "one", "first");
+		log_flush();
+		limit_to(size_now() + cut);
+		log_note(LOG_INFO, "two", "second");
+		log_note(LOG_INFO, "three", "third");
+		log_flush();
+		assert_true(log_waiting());
+		lift();
+		log_flush();
+		assert_false(log_waiting());
+		lines = 0;
+		for (p = text() + before; *p != '\0'; p = strchr(p, '\n') + 1)
+			lines++;
+		assert_int_equal(lines, 4);
+		p = strstr(text() + before, " one ");
+		assert_non_null(p);
+		p = strchr(p, '\n') + 1;
+		assert_int_equal(strcspn(p, "\n"), cut);
+		p += cut + 1;
+		assert_memory_equal(p, "20", 2);
+		assert_non_null(strstr(p, " two text=second\n"));
+		assert_non_null(strstr(p, " three text=third\n"));
+	}
+}
+
+static void
+test_count(void **state)
+{
+	char many[1000];
+	int i;
+
+	(void)state;
+	memset(many, 'x', sizeof(many) - 1);
+	many[sizeof(many) - 1] = '\0';
+	limit_to((rlim_t)size_now());
+	for (i = 0; i < 200; i++) {
+		log_note(LOG_INFO, "many", "%s", many);
+		log_flush();
+	}
+	lift();
+	log_flush();
+	assert_non_null(strstr(text(), " log-lines-lost count="));
+	assert_false(log_waiting());
+}
+
+static void
+test_values(void **state)
+{
+	const char *p;
+
+	(void)state;
+	log_begin(LOG_INFO, "values");
+	log_string("a", "x\ny\r\x1b[0m\xff");
+	log_string("b", "two words");
+	log_string("c", NULL);
+	log_end();
+	log_flush();
+	p = strstr(text(), " values ");
+	assert_non_null(p);
+	assert_ptr_equal(strchr(p, '\n'), strrchr(p, '\n'));
+	assert_null(strpbrk(p, "\r\x1b\xff"));
+	assert_non_null(strstr(p, " b=\"two words\" c=-\n"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_count, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_values, setup, teardown)
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
