@@ -92,6 +92,24 @@ ok "and the queue no longer has it" wait_for_log 5 \
     'bounced .*to=x@soft\.test .*gave up'
 like "its neighbour still waits" "$(mailq)" 'y@soft\.test'
 
+# ---- what waited behind a dead hop ends as truly
+
+post me@back.test z@dead.test
+becomes "a second for the dead host: it waits with the first" z@dead.test \
+    'deferred .*attempts=0 .*not tried.*Connection refused'
+waited() {
+	[ "$(attempts_of z@dead.test)" -ge "$1" ]
+}
+for n in 2 3 4 5; do
+	postctl age "$(id_of z@dead.test)" 1s && wait_for 10 waited $n
+done
+ok "five days later" postctl age "$(id_of z@dead.test)" 5d
+ok "the sender has it back" wait_for 15 came_back 3
+like "which host could not be reached is said" \
+    "$(cat "$SINK/back.mail" | tr -d '\r' | tr '\n' ' ')" \
+    '127\.0\.0\.1 could +not be reached'
+like "with the reason" "$(cat "$SINK/back.mail")" 'Connection refused'
+
 # ---- it goes when it can
 
 sink_start now 127.0.0.1 "$dead"
