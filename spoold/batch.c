@@ -115,12 +115,16 @@ out:
 	return -1;
 }
 
-/* Large bodies are durable, with their names, before a row names them. */
+/*
+ * Large bodies are durable, with their names, before a row names them; where
+ * that cannot be tried, their works fail.
+ */
 static void
 prepare(struct works *works, struct works *failed)
 {
 	struct work	*work, *next;
 	bool		 files = false;
+	int		 result;
 
 	TAILQ_FOREACH_SAFE(work, works, entry, next) {
 		if (work->prepare == NULL)
@@ -131,8 +135,16 @@ prepare(struct works *works, struct works *failed)
 		TAILQ_REMOVE(works, work, entry);
 		TAILQ_INSERT_TAIL(failed, work, entry);
 	}
-	if (files && body_sync_directories() == -1)
+	if (!files || (result = body_sync_directories()) == 0)
+		return;
+	if (result == -1)
 		die_of_disk("a directory of bodies");
+	reserve_trouble("a directory of bodies cannot be opened");
+	TAILQ_FOREACH_SAFE(work, works, entry, next)
+		if (work->prepare != NULL) {
+			TAILQ_REMOVE(works, work, entry);
+			TAILQ_INSERT_TAIL(failed, work, entry);
+		}
 }
 
 static void

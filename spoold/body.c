@@ -48,6 +48,7 @@ name_of(uint64_t id, char *name)
 	return name;
 }
 
+/* Returns 0, -1 if the disk failed, or 1 if it could not be tried. */
 static int
 sync_directory(const char *name)
 {
@@ -55,8 +56,9 @@ sync_directory(const char *name)
 
 	fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1) {
+		result = errno == EIO ? -1 : 1;
 		log_errno(LOG_ERR, "body", "%s", name);
-		return -1;
+		return result;
 	}
 	result = fsync(fd);
 	if (result == -1)
@@ -82,8 +84,7 @@ body_make_directories(void)
 		else if (errno != EEXIST)
 			fatal("%s", name);
 	}
-	if (made && (sync_directory("body") == -1 ||
-	    sync_directory(".") == -1))
+	if (made && (sync_directory("body") != 0 || sync_directory(".") != 0))
 		fatalx("the directories of bodies cannot be synced");
 }
 
@@ -142,19 +143,23 @@ body_sync(struct body_file *file)
 	return fdatasync(file->fd);
 }
 
-/* Each directory in which a file was made since the last call. */
+/*
+ * Each directory in which a file was made since it was synced.  Returns 0,
+ * -1 if the disk failed, or 1 if one could not be tried, for want of
+ * descriptors or memory.
+ */
 int
 body_sync_directories(void)
 {
 	char	 name[NAME_LENGTH];
-	int	 i;
+	int	 i, result;
 
 	for (i = 0; i < DIRECTORIES; i++) {
 		if (!body.dirty[i])
 			continue;
 		(void)snprintf(name, sizeof(name), "body/%02x", i);
-		if (sync_directory(name) == -1)
-			return -1;
+		if ((result = sync_directory(name)) != 0)
+			return result;
 		body.dirty[i] = false;
 	}
 	return 0;

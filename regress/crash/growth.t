@@ -1,0 +1,70 @@
+#!/bin/bash
+# No descriptor and no memory stays behind when sessions have come and gone.
+# growth.t [SESSIONS]
+# timeout: 900
+. "$(dirname "$0")/../e2e/suite.sh"
+need_root
+need python3
+need_unpacked postfix
+if [ "$SUITE_FLAG" = -d ]; then
+	skip_all "a sanitized build keeps what was freed"
+fi
+sessions=${1:-5000}
+suite_user pmtest1
+sink=$(suite_port)
+postfix_sink "127.0.0.1:$sink" 100
+suite_conf <<END
+  local-mailer = maildir
+[relay "*"]
+  idle-time = 1s
+[smtpd "mx"]
+  listen-port = 127.0.0.1:$PORT
+[route]
+  @here.test  local()
+  @drop.test  discard()
+  @sink.test  relay(127.0.0.1:$sink)
+END
+suite_start
+
+run() {
+	timeout 600 "$TOP/regress/crash/sessions.py" "$PORT" "$1" \
+	    x@drop.test pmtest1@here.test x@sink.test x@drop.test
+}
+
+# A line for each process: its name, pid, descriptors and KiB of memory.
+figures() {
+	for name in postmaster smtpd policyd spoold relay deliver; do
+		for pid in $(suite_pids $name); do
+			echo "$name $pid $(ls "/proc/$pid/fd" | wc -l)" \
+			    "$(awk '/^Anonymous:/ { print $2 }' \
+			    "/proc/$pid/smaps_rollup")"
+		done
+	done
+}
+
+# Nothing is at work: no session, no worker, no connection out.
+descriptors() {
+	figures | awk '{ print $1, $2, $3 }'
+}
+
+still_as_before() {
+	queue_is_empty && [ "$(descriptors)" = "$before" ]
+}
+
+descriptors >"$SCRATCH/first"
+before=$(descriptors)
+is "sessions are served" "$(run 3000)" ""
+wait_for 20 still_as_before
+figures >"$SCRATCH/early"
+is "many more are" "$(run "$sessions")" ""
+ok "no descriptor stays behind" wait_for 90 still_as_before
+diag "$(descriptors | diff - "$SCRATCH/first")"
+figures >"$SCRATCH/late"
+is "the processes are the same" "$(cut -d' ' -f1,2 "$SCRATCH/early")" \
+    "$(cut -d' ' -f1,2 "$SCRATCH/late")"
+diag "$(paste -d' ' "$SCRATCH/early" "$SCRATCH/late" |
+    awk '{ print $1, "was", $4, "KiB, is", $8 }')"
+is "no memory does" "$(paste -d' ' "$SCRATCH/early" "$SCRATCH/late" |
+    awk '$8 - $4 > ($1 == "spoold" ? 1024 : 256)')" ""
+is "nothing is left in the queue" "$(queue_count)" 0
+done_testing
