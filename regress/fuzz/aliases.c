@@ -68,6 +68,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(aliases->wrong == seen.count);
 	for (i = 0; i < aliases->count; i++) {
 		require(aliases->entries[i].name[0] != '\0');
+		require(strchr(aliases->entries[i].name, '@') == NULL);
 		require(i == 0 || strcasecmp(aliases->entries[i - 1].name,
 		    aliases->entries[i].name) < 0);
 		found = aliases_find(aliases, aliases->entries[i].name);

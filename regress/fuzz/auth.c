@@ -3,38 +3,60 @@
  * Challenges of servers: whatever they say, a response is one line that fits,
  * or there is a fault that says why; SCRAM is over only if it was proved.
  */
+#include <gsasl.h>
+
 #include "fuzz.h"
 #include "relay/relay.h"
 
 static char	login[] = "user", password[] = "pencil", key[] = "isp",
 		nobody[] = "";
 
-/* Go on with what a line says, as base64 or as it is. */
-static int
-step(struct auth *auth, char *line, bool is_plain)
+/* The nonce within our first response, or "". */
+static char *
+nonce_of(const char *out)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *from = (const unsigned char *)line;
-	char out[AUTH_LINE], *text, *to;
-	size_t length = strlen(line);
-	unsigned int group;
+	const char *response = strrchr(out, ' ') + 1, *at;
+	char *message, *nonce;
+	size_t length;
+
+	if (gsasl_base64_from(response, strlen(response), &message,
+	    &length) != GSASL_OK)
+		return fuzz_need(strdup(""));
+	at = memmem(message, length, ",r=", 3);
+	nonce = at == NULL ? strdup("") : strndup(at + 3, length -
+	    (size_t)(at + 3 - message));
+	gsasl_free(message);
+	return fuzz_need(nonce);
+}
+
+/* A line as the server means it, as base64: $ is our nonce. */
+static char *
+encode(const char *line, const char *nonce)
+{
+	char *text = NULL, *base64;
+	size_t length;
+	FILE *out = fuzz_need(open_memstream(&text, &length));
+
+	for (; *line != '\0'; line++)
+		if (*line == '$')
+			fputs(nonce, out);
+		else
+			putc(*line, out);
+	require(fclose(out) == 0);
+	require(gsasl_base64_to(text, length, &base64, NULL) == GSASL_OK);
+	free(text);
+	return base64;
+}
+
+/* Go on with what the server said. */
+static int
+step(struct auth *auth, const char *challenge)
+{
+	char out[AUTH_LINE];
 	int result;
 
-	text = to = fuzz_need(malloc(length / 3 * 4 + 5));
-	for (; is_plain && length > 0; length -= length < 3 ? length : 3) {
-		group = from[0] << 16 | (length > 1 ? from[1] << 8 : 0) |
-		    (length > 2 ? from[2] : 0);
-		*to++ = digits[group >> 18];
-		*to++ = digits[group >> 12 & 63];
-		*to++ = length > 1 ? digits[group >> 6 & 63] : '=';
-		*to++ = length > 2 ? digits[group & 63] : '=';
-		from += 3;
-	}
-	*to = '\0';
 	memset(out, 'x', sizeof(out));
-	result = auth_step(auth, is_plain ? text : line, out, sizeof(out));
-	free(text);
+	result = auth_step(auth, challenge, out, sizeof(out));
 	if (result == 0)
 		require(memchr(out, '\0', sizeof(out)) != NULL &&
 		    fuzz_is_printable(out));
@@ -54,7 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *wanted[1], *why;
 	uint8_t choice = fuzz_byte(&in);
 	struct auth *auth;
-	char *offered, *line, out[AUTH_LINE];
+	char *offered, *line, *challenge, *nonce, out[AUTH_LINE];
 
 	if (!is_open)
 		auth_open();
@@ -69,14 +91,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (auth != NULL && auth_step(auth, NULL, out, sizeof(out)) == 0) {
 		require(strncmp(out, "AUTH ", 5) == 0 &&
 		    fuzz_is_printable(out) && strlen(out) <= 510);
+		nonce = nonce_of(out);
 		while (in.left > 0) {
 			line = fuzz_line(&in);
-			if (step(auth, line, choice & 32) == -1)
+			challenge = encode(line, nonce);
+			if (step(auth, choice & 32 ? challenge : line) == -1)
 				in.left = 0;
+			gsasl_free(challenge);
 			free(line);
 		}
+		free(nonce);
 	}
-	/* The nonce is ours and new: nothing here can have proved itself. */
+	/* No input can have proved itself, since the nonce is a new one. */
 	if (auth != NULL && strncmp(auth_mechanism(auth), "SCRAM", 5) == 0)
 		require(auth_finish(auth, offered) == -1);
 	auth_free(auth);

@@ -6,6 +6,7 @@
  * with places if they are kept.
  */
 #include "conf.h"
+#include "conf_keyword.h"
 #include "fuzz.h"
 
 static char *
@@ -104,6 +105,34 @@ check_printed(const struct conf *conf)
 	free(twice);
 }
 
+/* What was found to be of a type can be read in it. */
+static void
+check_type(const struct conf_section *section,
+    const struct conf_setting *setting)
+{
+	const struct conf_keyword *row = conf_keyword(section->type,
+	    setting->name);
+	const char *text = setting->words[0].text;
+	int64_t number;
+	bool truth;
+
+	require(row != NULL);
+	require(conf_setting(section, setting->name) != NULL);
+	require(row->type != CONF_NUMBER ||
+	    conf_parse_number(text, &number) == 0);
+	require(row->type != CONF_SIZE || conf_parse_size(text, &number) == 0);
+	require(row->type != CONF_DURATION ||
+	    conf_parse_duration(text, &number) == 0);
+	require(row->type != CONF_BOOL || conf_parse_bool(text, &truth) == 0);
+	require(row->type != CONF_PATH || text[0] == '/');
+	(void)conf_number(section, setting->name, 1);
+	(void)conf_size(section, setting->name, 1);
+	(void)conf_duration(section, setting->name, 1);
+	(void)conf_bool(section, setting->name, true);
+	require(conf_string(section, setting->name, NULL) != NULL);
+	require(conf_number(section, "no-such", 7) == 7);
+}
+
 /* Every value in every type: asking does no harm. */
 static void
 ask(const char *text)
@@ -142,9 +171,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_placed(conf);
 	}
 	TAILQ_FOREACH(section, &conf->sections, entry)
-		TAILQ_FOREACH(setting, &section->settings, entry)
+		TAILQ_FOREACH(setting, &section->settings, entry) {
+			if (conf->wrong == 0)
+				check_type(section, setting);
 			for (i = 0; i < setting->count; i++)
 				ask(setting->words[i].text);
+		}
 	conf_free(conf);
 	conf = conf_parse_table("fuzz", text, size, NULL);
 	if (conf->wrong == 0)

@@ -84,6 +84,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(filter_is_empty(&wider) && !filter_is_private(&wider));
 	require(wants(&wider, &message, state) == (state != 0));
 	if (wants(&filter, &message, state)) {
+		require(strcasestr(row.reason, filter.reason) != NULL);
+		require(filter.states == 0 || (filter.states & state) != 0);
 		wider = filter;
 		wider.reason[0] = '\0';
 		require(wants(&wider, &message, state));

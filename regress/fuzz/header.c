@@ -6,6 +6,24 @@
 #include "fuzz.h"
 #include "header.h"
 
+/* How many addresses there are in a list, and how many of them are bare. */
+static size_t
+count_list(const char *text, size_t length, size_t *bare)
+{
+	struct header_list list;
+	struct header_mailbox mailbox;
+	size_t count = 0;
+	int more;
+
+	*bare = 0;
+	header_list_begin(&list, text, length);
+	while ((more = header_list_next(&list, &mailbox)) != 0) {
+		count += more == 1;
+		*bare += more == 1 && mailbox.bare;
+	}
+	return count;
+}
+
 static void
 walk_list(const char *text, size_t length)
 {
@@ -13,7 +31,7 @@ walk_list(const char *text, size_t length)
 	struct header_mailbox mailbox;
 	const char *before;
 	char *once, *twice;
-	size_t first, second, count = 0, bare = 0;
+	size_t first, second, count = 0, bare = 0, found, still_bare;
 	int more;
 
 	header_list_begin(&list, text, length);
@@ -34,6 +52,9 @@ walk_list(const char *text, size_t length)
 
 	once = fuzz_need(header_qualify(text, length, "d.test", &first));
 	require(first == length + bare * strlen("@d.test"));
+	require(count_list(text, length, &found) ==
+	    count_list(once, first, &still_bare));
+	require(found == bare && still_bare == 0);
 	twice = fuzz_need(header_qualify(once, first, "d.test", &second));
 	require(second == first && memcmp(once, twice, first) == 0);
 	free(once);

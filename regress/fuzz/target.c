@@ -26,6 +26,7 @@ check_hosts(const char *argument)
 		require(more != 1 || (host[0] != '\0' &&
 		    strlen(host) < sizeof(host)));
 		require(more != 1 || strpbrk(host, "\"()<>@/\\[] ,") == NULL);
+		require(more != 1 || fuzz_is_printable(host));
 	} while (more == 1);
 }
 
