@@ -3,6 +3,7 @@
  * connection; knows no queue.  As relay -l it has Unix sockets in place of
  * the network.
  */
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +11,12 @@
 #include "loop.h"
 #include "relay.h"
 
+#define GRACE	2	/* seconds: spoold may not know yet of a newer relay */
+
 static struct {
 	struct child	*child;
 	bool		 local;
-	bool		 finishing;
+	bool		 finishing;	/* and what spoold sent is there */
 } state;
 
 struct event_base *
@@ -98,22 +101,43 @@ lost_spoold(struct child *child, struct link *link)
 	relay_idle();
 }
 
+/*
+ * The end, if it is time.  spoold must have every answer: what it has not
+ * been told it would send again.
+ */
 void
 relay_idle(void)
 {
-	if (state.finishing && hop_all_idle() && endpoint_all_idle() &&
-	    explain_all_idle())
-		loop_stop(0);
+	struct link *spoold;
+
+	if (!state.finishing || !hop_all_idle() || !endpoint_all_idle() ||
+	    !explain_all_idle())
+		return;
+	if ((spoold = child_link(PROC_SPOOLD, 0)) != NULL)
+		link_drain(spoold);
+	loop_stop(0);
+}
+
+static void
+on_grace(int fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	(void)arg;
+	state.finishing = true;
+	relay_idle();
 }
 
 /* A newer relay has taken over: end with the last transaction. */
 static void
 on_finish(struct child *child)
 {
-	(void)child;
-	state.finishing = true;
+	static const struct timeval grace = { .tv_sec = GRACE };
+
 	endpoint_end_all();
-	relay_idle();
+	if (event_base_once(child->base, -1, EV_TIMEOUT, on_grace, NULL,
+	    &grace) == -1)
+		fatalx("no timer");
 }
 
 static const struct child_peer peers[] = {
