@@ -11,6 +11,8 @@
 
 #include "target.h"
 
+#define PORT_SMTP	25
+
 /* What a call wants between its parentheses. */
 enum argument {
 	ARGUMENT_NONE,
@@ -162,6 +164,11 @@ check_hosts(struct target *target, const char **why)
 	to = canonical;
 	for (start = rest; (got = target_next_host(&rest, host, sizeof(host),
 	    &port, &bracketed)) == 1; start = rest) {
+		if (target->call == CALL_LMTP && port == PORT_SMTP) {
+			*why = "speaks no LMTP to port 25";
+			free(canonical);
+			return -1;
+		}
 		end = rest;
 		if (end > start && end[-1] == ',')
 			end--;

@@ -9,6 +9,8 @@
 #include "relay.h"
 #include "target.h"
 
+#define PORT_SMTP	25
+
 /* A host of relay(...), lmtp(...) or of an address setting. */
 struct named {
 	char		 name[WIRE_DOMAIN];
@@ -184,14 +186,32 @@ read_section(const struct conf_section *section, struct sources *sources)
 	return NULL;
 }
 
+/* RFC 2033 5: who listens there speaks SMTP. */
+static const char *
+port_fault(const struct sources *sources)
+{
+	size_t i;
+
+	for (i = 0; i < sources->count; i++)
+		if (sources->policy->lmtp &&
+		    sources->list[i].host.port == PORT_SMTP)
+			return "LMTP is not spoken to port 25";
+	return NULL;
+}
+
 const char *
 sources_check(const struct conf_section *section)
 {
-	const struct policy policy = { .mx = MX_NONE };
+	const struct policy policy = {
+		.mx = MX_NONE, .lmtp = strcasecmp(conf_string(section,
+		    "protocol", "smtp"), "lmtp") == 0
+	};
 	struct sources sources = { .policy = &policy };
 	const char *why;
 
 	why = read_section(section, &sources);
+	if (why == NULL)
+		why = port_fault(&sources);
 	free(sources.list);
 	return why;
 }
@@ -243,6 +263,8 @@ sources_read(const struct conf *conf, const char *text, const char *exchange,
 		why = read_section(section, sources);
 	if (why == NULL && sources->count == 0)
 		why = "it names no host";
+	if (why == NULL)
+		why = port_fault(sources);
 	if (why == NULL && relay_is_local() !=
 	    (sources->list[0].host.name[0] == '/'))
 		why = "this relay has Unix sockets only";

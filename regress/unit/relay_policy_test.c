@@ -307,6 +307,8 @@ checks(void **state)
 		{ "[relay \"a\"]\n mx = name\n address = b\n", 1, 0 },
 		{ "[relay \"a\"]\n mx = name\n protocol = lmtp\n", 1, 0 },
 		{ "[relay \"a\"]\n port = 25\n protocol = lmtp\n", 1, 0 },
+		{ "[relay \"a\"]\n address = b:25\n protocol = lmtp\n", 1, 0 },
+		{ "[relay \"a\"]\n address = b:25\n", 0, 0 },
 		{ "[relay \"a b\"]\n", 1, 0 },
 		{ "[relay \"*\"]\n name = b\n", 1, 0 },
 		{ "[relay \"*\"]\n address = b\n", 1, 0 },

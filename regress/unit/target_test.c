@@ -91,6 +91,7 @@ test_routes(void **state)
 		{ "maildir(mail)", 0, 0, NULL, NULL },
 		{ "pipe()", 0, 0, NULL, NULL },
 		{ "lmtp()", 0, 0, NULL, NULL },
+		{ "lmtp(h:25)", 0, 0, NULL, NULL },
 		{ "discard(x)", 0, 0, NULL, NULL },
 		{ "reject(250 fine)", 0, 0, NULL, NULL },
 		{ "reject(5505 x)", 0, 0, NULL, NULL },
