@@ -6,6 +6,9 @@
  * Transactions over a conversation: what is sent, and what each reply means
  * for each recipient.
  */
+#include <sys/syscall.h>
+#include <time.h>
+
 #include "relay_played.h"
 
 static void
@@ -458,6 +461,43 @@ speaks_lmtp(void **state)
 	finish();
 }
 
+/* Time goes on by leaps, where a test says so. */
+static time_t	 leap;
+
+int
+clock_gettime(clockid_t clock, struct timespec *now)
+{
+	long	 result = syscall(SYS_clock_gettime, clock, now);
+
+	now->tv_sec += leap;
+	return (int)result;
+}
+
+static void
+ends_after_some_minutes(void **state)
+{
+	static const char *const first[] = { PLAIN, SENT(0), NULL };
+	static const char *const second[] = { ">250 One", SENT(1), NULL };
+	static const char *const last[] = { ">250 Two", "<QUIT", "T", ".",
+	    NULL };
+
+	(void)state;
+	begin();
+	submit(0, 1, "x");
+	submit(1, 1, "x");
+	submit(2, 1, "x");
+	connect_with(false);
+	play(first);
+	leap = 4 * 60;
+	play(second);
+	leap += 4 * 60;
+	play(last);
+	leap = 0;
+	assert_int_equal(test.answered, 2);
+	assert_int_equal(test.left, 1);
+	finish();
+}
+
 static void
 ends_after_so_many_messages(void **state)
 {
@@ -520,6 +560,7 @@ main(void)
 		cmocka_unit_test(knows_too_many_from_full),
 		cmocka_unit_test(leaves_out_who_has_a_result),
 		cmocka_unit_test(speaks_lmtp),
+		cmocka_unit_test(ends_after_some_minutes),
 		cmocka_unit_test(ends_after_so_many_messages),
 		cmocka_unit_test(goes_when_nobody_wants_the_answer)
 	};
