@@ -113,12 +113,14 @@ value_of(const struct placeholder *placeholder, const struct values *values)
 
 /*
  * A word with its placeholders replaced; NULL without memory.  *bad is set
- * if a value from outside could be taken for an option.
+ * if a value from outside could be taken for an option, or the word could
+ * because a value at its start is empty.
  */
 static char *
 replace(const char *word, const struct values *values, bool *bad)
 {
 	const struct placeholder *placeholder;
+	bool	 option = word[0] == '-';
 	char	*result = NULL;
 	size_t	 size;
 	FILE	*out;
@@ -140,6 +142,8 @@ replace(const char *word, const struct values *values, bool *bad)
 		free(result);
 		return NULL;
 	}
+	if (result[0] == '-' && !option)
+		*bad = true;
 	return result;
 }
 

@@ -202,6 +202,32 @@ test_options(void **unused)
 	job_free(job);
 }
 
+/* A value that is empty does not make an option of what follows it. */
+static void
+test_empty_values(void **unused)
+{
+	static char	 program[] = "/bin/x";
+	static char	 dashed[] = "${EXTENSION}-${DOMAIN}";
+	char		*words[] = { program, dashed };
+	struct mailer	 mailer = { .kind = MAILER_PIPE, .name = program,
+	    .words = words, .word_count = 2 };
+	struct command	 command;
+	struct job	*job = new_job("a@b");
+
+	(void)unused;
+	strcpy(job->request.extension, "ext");
+	strcpy(job->request.domain, "d");
+	assert_int_equal(command_make(&command, &worker, &mailer, job,
+	    false), 0);
+	assert_string_equal(command.argv[1], "ext-d");
+	command_free(&command);
+	job->request.extension[0] = '\0';
+	assert_int_equal(command_make(&command, &worker, &mailer, job,
+	    false), -1);
+	assert_string_equal(job->answer.status, "5.1.3");
+	job_free(job);
+}
+
 static void
 test_environment(void **unused)
 {
@@ -268,6 +294,7 @@ main(void)
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_empty_values),
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_exit_codes),
