@@ -51,10 +51,6 @@ attempts() {
 tried() {
 	[ "$(attempts)" -ge "$1" ]
 }
-# Nobody may run the queue more often than each 10 seconds.
-runq_again() {
-	wait_for 12 runq
-}
 one_waits() {
 	[ "$(mailq -j | grep -c '"state": "deferred"')" -eq 1 ]
 }

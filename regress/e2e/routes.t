@@ -34,9 +34,6 @@ suite_start
 in_sink() {
 	grep -qs "^X-Rcpt-Args: <$1>" "$SCRATCH"/sink/*
 }
-runq_again() {
-	wait_for 12 runq
-}
 
 # ---- what is local when nothing is said
 for domain in mx.test MX.Test localhost "[127.0.0.1]" \
