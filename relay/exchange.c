@@ -168,9 +168,11 @@ add_hosts(struct hosts *hosts, const struct exchange *exchange,
 	const struct dns_exchange *e;
 	struct host *host;
 
-	if (answer->result == DNS_NONE && is_usable(exchange->domain))
-		add_host(hosts, exchange, exchange->domain)->secure =
-		    answer->secure;
+	if (answer->result == DNS_NONE && is_usable(exchange->domain)) {
+		host = add_host(hosts, exchange, exchange->domain);
+		host->implicit = true;
+		host->secure = answer->secure;
+	}
 	if (answer->result != DNS_OK)
 		return;
 	for (e = answer->exchanges; e < answer->exchanges + answer->count;

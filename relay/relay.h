@@ -186,6 +186,7 @@ struct host {
 	uint16_t port;
 	unsigned int preference;
 	bool	 foreign;	/* DNS named it for a recipient's domain */
+	bool	 implicit;	/* it is the domain, which has no MX */
 	bool	 secure;	/* named by the configuration or by secure
 				   answers */
 };

@@ -205,6 +205,11 @@ on_addresses(const struct dns_answer *answer, void *arg)
 	} else if (answer->result == DNS_FAILED)
 		reply_fault(&look->fault, STAGE_LOOKUP, 451, "4.4.3",
 		    "look-up of host %s: %s", name, answer->reason);
+	else if (answer->result == DNS_NONE && look->host.implicit &&
+	    look->host.foreign)
+		reply_fault(&look->fault, STAGE_LOOKUP, 550, "5.4.4",
+		    "%s takes no mail: it has neither a mail exchanger nor an "
+		    "address", name);
 	else
 		/* Its absence may be a mistake: nothing that is final. */
 		reply_fault(&look->fault, STAGE_LOOKUP, 451, "4.4.4",

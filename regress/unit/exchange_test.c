@@ -151,6 +151,7 @@ orders_by_preference(void **state)
 	assert_string_equal(test.hosts.list[1].domain, "example.org");
 	assert_int_equal(test.hosts.list[1].port, 2525);
 	assert_true(test.hosts.list[1].foreign);
+	assert_false(test.hosts.list[1].implicit);
 	assert_true(test.hosts.list[1].secure);
 	assert_true(test.hosts.expires > clock_monotonic() + 50 * SECOND);
 	test.answer.secure = false;
@@ -189,6 +190,7 @@ takes_the_domain_without_any(void **state)
 	find("example.org", true);
 	assert_int_equal(test.hosts.count, 1);
 	is_host(0, "example.org", 0);
+	assert_true(test.hosts.list[0].implicit);
 	assert_true(test.hosts.list[0].secure);
 	assert_true(test.hosts.list[0].foreign);
 	test.answer.secure = false;

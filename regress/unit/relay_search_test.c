@@ -158,9 +158,13 @@ dns_cancel(struct dns_lookup *l)
 		l->fn = NULL;
 }
 
-/* The domain lists its exchangers: "10-dead.test.20-live.test". */
+/*
+ * The domain lists its exchangers: "10-dead.test.20-live.test"; with 0 it has
+ * none.
+ */
 struct exchange {
 	char	 domain[256];
+	bool	 foreign;
 	exchange_fn fn;
 	void	*arg;
 };
@@ -184,7 +188,9 @@ answer_exchange(int fd, short events, void *arg)
 		while ((word = strsep(&rest, "+")) != NULL) {
 			list[hosts.count].preference =
 			    (unsigned)strtoul(word, &word, 10);
-			list[hosts.count].foreign = true;
+			list[hosts.count].foreign = x->foreign;
+			list[hosts.count].implicit =
+			    list[hosts.count].preference == 0;
 			strlcpy(list[hosts.count++].name, word + 1,
 			    WIRE_DOMAIN);
 		}
@@ -200,7 +206,7 @@ exchange_find(const char *domain, const struct policy *policy, bool foreign,
 	struct exchange *x = calloc(1, sizeof(*x));
 
 	(void)policy;
-	(void)foreign;
+	x->foreign = foreign;
 	strlcpy(x->domain, domain, sizeof(x->domain));
 	x->fn = fn;
 	x->arg = arg;
@@ -622,6 +628,22 @@ hides_private_addresses(void **state)
 	    "10.0.0.1 192.0.2.3");
 }
 
+/* RFC 5321 5.1: a domain without exchangers is its own, or takes no mail. */
+static void
+refuses_domains_without_hosts(void **state)
+{
+	(void)state;
+	assert_string_equal(sightings("relay()", "0-empty.test"),
+	    "empty.test!5.4.4");
+	assert_string_equal(sightings("relay()", "0-broken.test"),
+	    "broken.test!4.4.3");
+	assert_string_equal(sightings("relay()", "0-nowhere.test"),
+	    "nowhere.test!4.4.4");
+	assert_string_equal(sightings("relay()", "10-empty.test"),
+	    "empty.test!4.4.4");
+	assert_string_equal(sightings("name", ""), "empty.test!4.4.4");
+}
+
 /* RFC 5321 5.1: ourselves, our equals and all behind us are no way. */
 static void
 cuts_loops(void **state)
@@ -959,6 +981,7 @@ setup(void **state)
 	    " address = both.test\n"
 	    "[relay \"private\"]\n mx = recipient\n private-hosts = yes\n"
 	    " port = %d\n"
+	    "[relay \"name\"]\n mx = name\n name = 0-empty.test\n"
 	    "[relay \"login\"]\n address = 127.0.0.1:%d\n"
 	    "[relay \"required\"]\n mx = recipient\n private-hosts = yes\n"
 	    " port = %d\n"
@@ -979,6 +1002,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(orders_addresses),
 		cmocka_unit_test(hides_private_addresses),
+		cmocka_unit_test(refuses_domains_without_hosts),
 		cmocka_unit_test(cuts_loops),
 		cmocka_unit_test(takes_the_second),
 		cmocka_unit_test(remembers_failures),
