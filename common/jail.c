@@ -27,6 +27,13 @@
 #define WHOLE		(~(scmp_datum_t)0)	/* mask of an argument */
 #define END		(-1000)		/* no call's number, real or pseudo */
 
+/* Each process is one thread; valgrind lets libseccomp end no more of it. */
+#ifdef JAIL_TOOL
+#define KILL		SCMP_ACT_KILL_THREAD
+#else
+#define KILL		SCMP_ACT_KILL_PROCESS
+#endif
+
 /* What every process needs to run its loop. */
 static const int everyone[] = {
 	CALL(read), CALL(write), CALL(readv), CALL(writev), CALL(recvfrom),
@@ -257,7 +264,7 @@ install_filter(const struct jail_row *row)
 		if (granted(row, *call) ||
 		    (*call == CALL(socket) && row->families[0] != 0))
 			continue;
-		rule(filter, SCMP_ACT_KILL_PROCESS, *call);
+		rule(filter, KILL, *call);
 	}
 	if (seccomp_load(filter) != 0)
 		fatal("jail %s: seccomp", row->name);
