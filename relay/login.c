@@ -3,6 +3,7 @@
  * password goes to the server and nowhere else: neither into the log nor into
  * a transcript, not even as a server's echo.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,13 +17,34 @@ struct login {
 	char		 last[AUTH_LINE];	/* sent, without the command */
 };
 
-/* Said of every fault, so that it names whom and as whom. */
+/*
+ * It cannot be, or has failed.  As whom is told to the log only: the reason
+ * stands in reports, which go to anybody.
+ */
+__attribute__((format(printf, 3, 4)))
+static void
+set_fault(const struct endpoint *endpoint, struct reply *fault,
+    const char *format, ...)
+{
+	char why[WIRE_TEXT];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(why, sizeof(why), format, ap);
+	va_end(ap);
+	reply_fault(fault, STAGE_LOGIN, 451, "4.7.8", "%s: login %s",
+	    endpoint->text, why);
+	log_begin(LOG_NOTICE, "login");
+	log_string("relay", endpoint->text);
+	log_string("login", endpoint->secret->login);
+	log_string("reason", why);
+	log_end();
+}
+
 static void
 say(struct login *l, struct reply *fault, const char *why)
 {
-	reply_fault(fault, STAGE_LOGIN, 451, "4.7.8",
-	    "%s: login as %s failed: %s", l->endpoint->text,
-	    l->endpoint->secret->login, why);
+	set_fault(l->endpoint, fault, "failed: %s", why);
 }
 
 /*
@@ -32,28 +54,23 @@ struct login *
 login_new(const struct endpoint *endpoint, const struct offer *offer,
     bool secured, struct reply *fault)
 {
-	const struct secret *secret = endpoint->secret;
 	const char *why = NULL;
 	struct login *l;
 
 	if (!secured && endpoint->path == NULL &&
 	    !endpoint->policy->auth_clear) {
-		reply_fault(fault, STAGE_LOGIN, 451, "4.7.8",
-		    "%s: login as %s needs TLS, which this connection has "
-		    "not; auth-clear would allow it", endpoint->text,
-		    secret->login);
+		set_fault(endpoint, fault, "needs TLS, which this connection "
+		    "has not; auth-clear would allow it");
 		return NULL;
 	}
 	if ((l = calloc(1, sizeof(*l))) == NULL)
 		fatal("calloc");
 	l->endpoint = endpoint;
-	l->auth = auth_new(secret, endpoint->policy, offer->auth,
+	l->auth = auth_new(endpoint->secret, endpoint->policy, offer->auth,
 	    endpoint->name, &why);
 	if (l->auth != NULL)
 		return l;
-	reply_fault(fault, STAGE_LOGIN, 451, "4.7.8",
-	    "%s: login as %s is not possible: it %s", endpoint->text,
-	    secret->login, why);
+	set_fault(endpoint, fault, "is not possible: it %s", why);
 	login_free(l);
 	return NULL;
 }

@@ -537,6 +537,8 @@ expect_refused(enum relay_stage stage, const char *status, const char *text)
 	    strstr(test.fault.text, text) == NULL)
 		fail_msg("refused: stage %d %s %s", (int)test.fault.stage,
 		    test.fault.status, test.fault.text);
+	/* Our login is nobody's business. */
+	assert_null(strstr(test.fault.text, "joe"));
 }
 
 /* ---- dialogues, as far as they are common ---- */
