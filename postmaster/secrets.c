@@ -158,6 +158,18 @@ is_known(const struct conf *conf, const char *key)
 	return false;
 }
 
+/* Does it say that TLS is enough, whoever answers? */
+static bool
+is_unverified(const struct conf *conf, struct conf_section *section)
+{
+	const char *tls;
+
+	tls = conf_string(conf_holder(conf, "relay", section, "tls"), "tls",
+	    "verified");
+	return strcasecmp(tls, "required") == 0 ||
+	    strcasecmp(tls, "opportunistic") == 0;
+}
+
 /* The key is not told: it may be a password out of its place. */
 static void
 check_key(const struct secretfile_entry *entry, void *arg)
@@ -176,6 +188,10 @@ check_key(const struct secretfile_entry *entry, void *arg)
 		    "neither the name of a [relay] nor of a host in "
 		    "relay(...); if no table names it, nobody will log in "
 		    "with this line");
+	else if (is_unverified(checker->conf, section))
+		conf_warning(checker->conf, &place, "this login goes to "
+		    "whoever answers, since tls is required or opportunistic "
+		    "there; verified asks for a certificate");
 }
 
 void

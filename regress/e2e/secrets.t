@@ -77,6 +77,9 @@ $1
   address = 127.0.0.1:$smart
 [relay "mx"]
   mx      = recipient
+[relay "lax"]
+  address = 127.0.0.1:$smart
+  tls     = required
 [route]
   @open.test    open
   @choosy.test  choosy
@@ -160,6 +163,7 @@ isp PaSsOnly
 isp nosender me PaSs
 unknown.test me PaSs
 mx me PaSs
+lax me PaSs
 EOF
 is "wrong lines are wrong" "$(check_conf)" 1
 like "and told by line" "$(said)" "^$SECRETS:2:1: a line is: key login pass"
@@ -168,6 +172,8 @@ like "a key that nothing has gets a warning" "$(said)" \
     "^$SECRETS:4:1: warning: .*neither the name of a \[relay\]"
 like "and one for hosts that anybody can name" "$(said)" \
     "^$SECRETS:5:1: warning: .*nobody logs in to hosts"
+like "and one for a login without a certificate" "$(said)" \
+    "^$SECRETS:6:1: warning: .*whoever answers"
 not_ok "but no word of them is told" grep -q PaSs "$SCRATCH/said"
 write_secrets <<'EOF'
 isp me PaSs
