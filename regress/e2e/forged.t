@@ -51,7 +51,7 @@ gone 6 0 pmtu_victim 0 3 |$touch gone
 nobody 1 1 ../../etc/passwd 0 |$touch nobody
 END
 forger=$!
-sleep 1
+wait_for 10 grep -q ready "$SCRATCH/forged"
 postctl resume >/dev/null
 wait $forger
 diag "$(cat "$SCRATCH/forged")"
@@ -82,7 +82,7 @@ for lie in "kind 77 3 pmtu_victim 0 |$touch kind" \
 	echo "$lie" | "$FORGE" route "$(suite_pids policyd)" \
 	    "$(suite_pids spoold)" 2 >"$SCRATCH/forged" 2>&1 &
 	forger=$!
-	sleep 0.5
+	wait_for 10 grep -q ready "$SCRATCH/forged"
 	postctl resume >/dev/null
 	wait $forger
 	ok "all is up again after ${lie%% *} 77" wait_for 20 suite_ready
