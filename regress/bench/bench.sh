@@ -140,7 +140,7 @@ ours_begin() {
 	$(cat)
 	[smtpd "bench"]
 	  listen-port     = 127.0.0.1:$PORT
-	  max-sessions    = 12000
+	  max-sessions    = 24000
 	[route]
 	  @sink.test      relay(127.0.0.1:$SINK_PORT)
 	  @dead.test      relay(127.0.0.1:$DEAD_PORT)
