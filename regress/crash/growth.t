@@ -53,7 +53,7 @@ still_as_before() {
 
 descriptors >"$SCRATCH/first"
 before=$(descriptors)
-is "sessions are served" "$(run 3000)" ""
+is "sessions are served" "$(run 2000)" ""
 wait_for 20 still_as_before
 figures >"$SCRATCH/early"
 is "many more are" "$(run "$sessions")" ""
