@@ -79,6 +79,7 @@ for lie in "kind 77 3 pmtu_victim 0 |$touch kind" \
     "worker 1 77 pmtu_victim 0 |$touch worker"; do
 	postctl pause >/dev/null
 	send_to "${lie%% *}@here.test" "${lie%% *}"
+	rm "$SCRATCH/forged"
 	echo "$lie" | "$FORGE" route "$(suite_pids policyd)" \
 	    "$(suite_pids spoold)" 2 >"$SCRATCH/forged" 2>&1 &
 	forger=$!
