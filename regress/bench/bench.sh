@@ -19,7 +19,8 @@
 #	ours_empty, postfix_empty	nothing waits, nothing is at work
 #	load PORT N SESSIONS TO [OPTION ...]	smtp-source, messages of $SIZE
 #	sink_begin [-c] [OPTION ...]	smtp-sink on $SINK_PORT; -c counts
-#	sink_await N		until it has so many more; prints when
+#	sink_taken		how many messages it has
+#	sink_await N		until it has so many; prints when
 #	maildirs_await N	until all users together have N; prints when
 #	maildirs_empty
 #	now			seconds since 1970
@@ -310,13 +311,16 @@ sink_begin() {
 	    -m 1000 "$@" "127.0.0.1:$SINK_PORT" 1000 \
 	    >"$SCRATCH/sink.count" 2>/dev/null &
 	SINKS="$SINKS $!"
-	SUNK=0
 	sleep 0.3
 }
 
-# The sink's counter is a line that is written over.
+# Its counter is a line that is written over.
+sink_taken() {
+	tail -c 200 "$SCRATCH/sink.count" | tr '\r' '\n' |
+	    sed -n 's/.*mesg=\([0-9]*\).*/\1/p' | tail -n 1 | grep . || echo 0
+}
+
 sink_await() {
-	SUNK=$((SUNK + $1))
 	perl -MTime::HiRes=time,sleep -e 'my ($file, $wanted) = @ARGV;
 	    my $end = time() + 600;
 	    while (time() < $end) {
@@ -331,7 +335,7 @@ sink_await() {
 		}
 		sleep(0.005);
 	    }
-	    exit(1)' "$SCRATCH/sink.count" "$SUNK" ||
+	    exit(1)' "$SCRATCH/sink.count" "$1" ||
 	    give_up "the sink did not get all"
 }
 
