@@ -19,7 +19,7 @@ CALLS = ('open,openat,pwrite64,pwritev,write,writev,sendmsg,sendto,fsync,'
          'fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,'
          'ftruncate,fallocate,mkdir,mkdirat,rmdir')
 PAGE, SECTOR = 4096, 512
-LINE = re.compile(r'^\d+ (\w+)\((.*)\)\s+= (-?\d+)(?:<([^>]*)>)?')
+LINE = re.compile(r'^\d+ +(\w+)\((.*)\)\s+= (-?\d+)(?:<([^>]*)>)?')
 DESCRIPTOR = re.compile(r'^\d+<([^>]*)>(?:, )?')
 STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 

@@ -175,7 +175,7 @@ def delivered(spool):
             if line.startswith('delivered ')}
 
 
-def trouble(top, taken, finished, sizes):
+def trouble(top, taken, finished, passing, sizes):
     """Start spoold from a state; says what is wrong, or ''."""
     try:
         spool = Spool(top)
@@ -233,7 +233,7 @@ def play(recording, sizes, passing, wanted, rng, deaf=lambda path: False):
             choose, unit = disk.choices(rng)[way]
             now.state(os.path.join(top, 'spool'), choose, unit)
             why = trouble(top, answers.taken, answers.handed &
-                          passing, sizes)
+                          passing, passing, sizes)
             tried += 1
             if why:
                 wrong.append('before event %d, %s: %s' % (n, way, why))

@@ -68,7 +68,7 @@ def work():
             print('session %d: %s' % (n, why))
 
 
-threads = [threading.Thread(target=work) for _ in range(20)]
+threads = [threading.Thread(target=work) for _ in range(6)]
 for thread in threads:
     thread.start()
 for thread in threads:
