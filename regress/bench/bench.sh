@@ -54,6 +54,7 @@ CF=$SCRATCH/postmaster.cf
 PAIRS=${BENCH_PAIRS:-5}
 SIZE=${BENCH_SIZE:-4096}
 CLIENT=$BUILD/regress/bench/client
+DEEPEN=$BUILD/regress/bench/deepen
 POSTFIX=
 POSTFIX_PORT=$(suite_port)
 SINK_PORT=$(suite_port)
