@@ -184,23 +184,38 @@ is_plain(const char *value)
 	return true;
 }
 
+/* Octets that stand for themselves between quotes. */
+static size_t
+span_of_plain(const char *value, size_t most)
+{
+	size_t n;
+
+	for (n = 0; n < most && value[n] >= ' ' && value[n] < 0x7f &&
+	    value[n] != '"' && value[n] != '\\'; n++)
+		continue;
+	return n;
+}
+
 static void
 append_quoted(const char *value)
 {
-	size_t start = state.length;
+	size_t start = state.length, n;
 	char escaped[5];
 
 	append("\"", 1);
-	for (; *value != '\0' && state.length - start < VALUE_MAX; value++) {
-		unsigned char c = (unsigned char)*value;
-
-		if (c == '"' || c == '\\')
-			snprintf(escaped, sizeof(escaped), "\\%c", c);
-		else if (c < ' ' || c >= 0x7f)
-			snprintf(escaped, sizeof(escaped), "\\x%02x", c);
+	while (*value != '\0' && state.length - start < VALUE_MAX) {
+		n = span_of_plain(value, VALUE_MAX - (state.length - start));
+		append(value, n);
+		value += n;
+		if (n > 0 || *value == '\0')
+			continue;
+		if (*value == '"' || *value == '\\')
+			snprintf(escaped, sizeof(escaped), "\\%c", *value);
 		else
-			snprintf(escaped, sizeof(escaped), "%c", c);
+			snprintf(escaped, sizeof(escaped), "\\x%02x",
+			    (unsigned char)*value);
 		append(escaped, strlen(escaped));
+		value++;
 	}
 	append(*value != '\0' ? "...\"" : "\"", *value != '\0' ? 4 : 1);
 }
@@ -453,6 +468,9 @@ note(int priority, const char *word, const char *format, va_list ap,
 	char text[1024];
 	size_t length;
 
+	/* Most notes are for nobody: compose only what is wanted. */
+	if (priority == LOG_DEBUG && !state.verbose)
+		return;
 	vsnprintf(text, sizeof(text), format, ap);
 	length = strlen(text);
 	if (error != 0)

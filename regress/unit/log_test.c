@@ -158,13 +158,59 @@ test_values(void **state)
 	log_string("a", "x\ny\r\x1b[0m\xff");
 	log_string("b", "two words");
 	log_string("c", NULL);
+	log_string("d", "say \"a\\b\"\x7f end");
 	log_end();
 	log_flush();
 	p = strstr(text(), " values ");
 	assert_non_null(p);
 	assert_ptr_equal(strchr(p, '\n'), strrchr(p, '\n'));
 	assert_null(strpbrk(p, "\r\x1b\xff"));
-	assert_non_null(strstr(p, " b=\"two words\" c=-\n"));
+	assert_non_null(strstr(p, " a=\"x\\x0ay\\x0d\\x1b[0m\\xff\" "));
+	assert_non_null(strstr(p, " b=\"two words\" c=- "));
+	assert_non_null(strstr(p, " d=\"say \\\"a\\\\b\\\"\\x7f end\"\n"));
+}
+
+/* What is too long is cut, whatever it is made of. */
+static void
+test_cut_value(void **state)
+{
+	char many[3000], *p;
+
+	(void)state;
+	memset(many, '\n', sizeof(many) - 1);
+	many[sizeof(many) - 1] = '\0';
+	log_begin(LOG_INFO, "escapes");
+	log_string("a", many);
+	log_string("b", "behind");
+	log_end();
+	memset(many, ' ', sizeof(many) - 1);
+	log_begin(LOG_INFO, "blanks");
+	log_string("a", many);
+	log_string("b", "behind");
+	log_end();
+	log_flush();
+	p = strstr(text(), " escapes a=\"\\x0a");
+	assert_non_null(p);
+	assert_int_equal(strspn(p + 12, "\\x0a"), 1000);
+	assert_memory_equal(p + 12 + 1000, "...\" b=behind\n", 14);
+	p = strstr(p, " blanks a=\" ");
+	assert_non_null(p);
+	assert_int_equal(strspn(p + 11, " "), 999);
+	assert_memory_equal(p + 11 + 999, "...\" b=behind\n", 14);
+}
+
+/* Only who wants them gets the notes that explain. */
+static void
+test_debug(void **state)
+{
+	(void)state;
+	log_note(LOG_DEBUG, "whispered", "unheard");
+	log_set_verbose(true);
+	log_note(LOG_DEBUG, "said", "heard");
+	log_set_verbose(false);
+	log_flush();
+	assert_null(strstr(text(), "unheard"));
+	assert_non_null(strstr(text(), " said text=heard\n"));
 }
 
 int
@@ -173,7 +219,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_count, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_values, setup, teardown)
+		cmocka_unit_test_setup_teardown(test_values, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut_value, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_debug, setup, teardown)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
