@@ -13,6 +13,7 @@
 
 #include "account.h"
 
+#define PASSWD		"/etc/passwd"
 #define NAME_LENGTH_MAX	255
 #define STRINGS_MIN	1024
 #define STRINGS_MAX	(1024 * 1024)
@@ -32,6 +33,51 @@ name_is_possible(const char *name)
 		if (*p == '/' || *p == ':' || *p < ' ' || *p == 0x7f)
 			return false;
 	return true;
+}
+
+/* Is the line of passwd(5) about this name, or this uid if that is NULL? */
+static bool
+line_is_of(const char *line, const char *name, uid_t uid)
+{
+	const char *field = strchr(line, ':');
+	unsigned long number;
+	char *end;
+
+	if (field == NULL)
+		return false;
+	if (name != NULL)
+		return strlen(name) == (size_t)(field - line) &&
+		    strncmp(line, name, strlen(name)) == 0;
+	if ((field = strchr(field + 1, ':')) == NULL)
+		return false;
+	number = strtoul(field + 1, &end, 10);
+	return end != field + 1 && *end == ':' && number == uid;
+}
+
+/*
+ * Whether a "no" is to be believed; 0 or an errno.  Where one service could
+ * not look, for want of a descriptor, say, and the next one has no such name,
+ * libc returns that one's "no".  So the file is held against it.
+ */
+static int
+doubt(const char *name, uid_t uid)
+{
+	FILE *file;
+	char *line = NULL;
+	size_t size = 0;
+	int error = 0;
+
+	if ((file = fopen(PASSWD, "re")) == NULL)
+		return errno;
+	errno = 0;
+	while (error == 0 && getline(&line, &size, file) != -1)
+		if (line_is_of(line, name, uid))
+			error = EAGAIN;
+	if (error == 0 && !feof(file))
+		error = errno != 0 ? errno : EIO;
+	free(line);
+	(void)fclose(file);
+	return error;
 }
 
 /* Ask once with room for size octets; returns what the call returned. */
@@ -66,6 +112,8 @@ look_up(const char *name, uid_t uid, struct account *account)
 			break;
 		size *= 2;
 	}
+	if (error == 0 && found == NULL)
+		error = doubt(name, uid);
 	if (error != 0 || found == NULL) {
 		free(strings);
 		if (error == 0 && !no_is_unsure)

@@ -104,6 +104,25 @@ ok "when it answers, what waited is delivered" wait_for 20 grep -rqs \
     '^Subject: directory' "$box/new"
 like "and recipients are known" "$(rcpt_reply pmtu_file@here.test)" '^250 '
 like "and unknown" "$(rcpt_reply nobody-has-this@here.test)" '^550 5\.1\.1 '
+
+# A service that cannot look, and one behind it that knows of no such name.
+traced_reply() {
+	strace -o "$SCRATCH/trace" -e signal=none -P /etc/passwd \
+	    -e trace=openat -e "inject=openat:error=EMFILE:when=$1" \
+	    -p "$(suite_pids policyd)" 2>"$SCRATCH/strace" &
+	wait_for 5 grep -q attached "$SCRATCH/strace"
+	rcpt_reply "$2@here.test"
+	kill $!
+	wait $! 2>/dev/null
+}
+if command -v strace >/dev/null; then
+	suite_user pmtu_late
+	like "an account that is not found for want of a descriptor is a 451" \
+	    "$(traced_reply 1 pmtu_late)" '^451 4\.3\.0 '
+	like "whether one lacks or all do" \
+	    "$(traced_reply 1+ pmtu_late)" '^451 4\.3\.0 '
+	like "with them it is there" "$(rcpt_reply pmtu_late@here.test)" '^250 '
+fi
 is "no process had to be started afresh" \
     "$(grep -c ' ended process=' "$SCRATCH/log")" 0
 done_testing
