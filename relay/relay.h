@@ -496,7 +496,7 @@ struct stream;
 /* None is called from within a stream_...() function. */
 struct stream_ops {
 	void	(*input)(void *);	/* there is more in stream_in() */
-	void	(*output)(void *);	/* little waits in stream_out() */
+	void	(*output)(void *);	/* no longer much in stream_out() */
 	void	(*secured)(void *);	/* the handshake is over */
 	void	(*lost)(const char *, bool, void *);	/* why; by TLS */
 	void	(*timeout)(void *);

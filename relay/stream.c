@@ -12,6 +12,7 @@
  * what is left to do then is done by another event.
  */
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <errno.h>
 #include <event2/event.h>
@@ -28,6 +29,7 @@
 #define INPUT_MAX	8192	/* octets that wait to be taken */
 #define OUTPUT_PIECE	16384	/* one record of TLS */
 #define OUTPUT_TURN	(16 * OUTPUT_PIECE)	/* then others' turn */
+#define OUTPUT_PARTS	16	/* of the buffer, in one call */
 
 struct stream {
 	const struct stream_ops *ops;
@@ -99,16 +101,23 @@ arm(struct stream *s)
 
 /* ---- writing ---- */
 
-/* A piece; returns its octets, 0 if it cannot be now, or has failed. */
+/*
+ * What lies in the buffer, in one call, since each costs a segment; returns
+ * its octets, 0 if it cannot be now, or has failed.
+ */
 static size_t
 write_clear(struct stream *s)
 {
-	struct evbuffer_iovec vec;
+	struct evbuffer_iovec parts[OUTPUT_PARTS];
+	struct msghdr msg = { .msg_iov = parts };
+	int count;
 	ssize_t n;
 
-	if (evbuffer_peek(s->out, -1, NULL, &vec, 1) < 1)
+	count = evbuffer_peek(s->out, OUTPUT_TURN, NULL, parts, OUTPUT_PARTS);
+	if (count < 1)
 		return 0;
-	n = send(s->fd, vec.iov_base, vec.iov_len, MSG_NOSIGNAL);
+	msg.msg_iovlen = count < OUTPUT_PARTS ? (size_t)count : OUTPUT_PARTS;
+	n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 	if (n == -1 && errno != EAGAIN && errno != EINTR)
 		lose(s, strerror(errno), false);
 	return n == -1 ? 0 : (size_t)n;
@@ -183,7 +192,8 @@ read_secured(struct stream *s, char *buffer, size_t size)
 
 /*
  * Read until there is no more, or enough.  Was it anything?  What arrived
- * before a loss is still worth hearing.
+ * before a loss is still worth hearing.  A socket that gives less than it was
+ * asked for has no more; TLS gives record by record.
  */
 static bool
 read_in(struct stream *s)
@@ -199,6 +209,8 @@ read_in(struct stream *s)
 			break;
 		evbuffer_add(s->in, buffer, n);
 		any = true;
+		if (s->tls == NULL && n < room)
+			break;
 	}
 	return any;
 }
@@ -238,28 +250,33 @@ shake(struct stream *s)
 	tell_lost(s);
 }
 
-/* Read and write what can be, then tell the one thing that is news. */
+/*
+ * Read or write what can be, or both, since TLS may need one for the other;
+ * then tell the one thing that is news.
+ */
 static void
 on_event(int fd, short events, void *arg)
 {
 	struct stream *s = arg;
-	bool read;
+	bool read = false;
 
 	(void)fd;
-	(void)events;
 	if (s->tls != NULL && !s->secured) {
 		shake(s);
 		return;
 	}
-	read = read_in(s);
-	if (s->lost == NULL) {
+	if (s->tls != NULL || s->lost != NULL || (events & EV_READ) != 0)
+		read = read_in(s);
+	if (s->lost == NULL && (s->tls != NULL || (events & EV_READ) == 0)) {
 		s->wrote |= write_out(s);
 		if (s->lost != NULL)
 			read |= read_in(s);
 	}
 	arm(s);
 	if (read) {
-		go_on(s);
+		if (s->tls != NULL || s->lost != NULL ||
+		    evbuffer_get_length(s->in) >= INPUT_MAX)
+			go_on(s);
 		s->ops->input(s->arg);
 	} else if (s->lost != NULL)
 		tell_lost(s);
@@ -347,12 +364,15 @@ stream_wait(struct stream *s, int64_t patience)
 {
 	struct timeval tv = { .tv_sec = patience / SECOND,
 	    .tv_usec = patience % SECOND };
+	bool much = evbuffer_get_length(s->out) >= STREAM_LOW;
 
 	event_add(s->limit, &tv);
-	if (evbuffer_get_length(s->out) > 0 || s->lost != NULL)
+	if (s->lost == NULL && (s->tls == NULL || s->secured))
+		s->wrote |= write_out(s) && much;
+	if (s->lost != NULL || (s->wrote &&
+	    evbuffer_get_length(s->out) < STREAM_LOW))
 		go_on(s);
-	else
-		arm(s);
+	arm(s);
 }
 
 /*

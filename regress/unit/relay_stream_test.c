@@ -68,15 +68,12 @@ on_input(void *arg)
 
 /* As a body is sent: a piece when little waits. */
 static void
-on_output(void *arg)
+fill(void)
 {
 	static char piece[32768];
 	struct evbuffer *out = stream_out(test.stream);
 	size_t n;
 
-	(void)arg;
-	assert_false(test.inside);
-	test.outputs++;
 	while (test.fill > 0 && evbuffer_get_length(out) < STREAM_LOW) {
 		n = test.fill < sizeof(piece) ? test.fill : sizeof(piece);
 		evbuffer_add(out, piece, n);
@@ -87,6 +84,15 @@ on_output(void *arg)
 	test.inside = true;
 	stream_wait(test.stream, 10 * SECOND);
 	test.inside = false;
+}
+
+static void
+on_output(void *arg)
+{
+	(void)arg;
+	assert_false(test.inside);
+	test.outputs++;
+	fill();
 }
 
 static void
@@ -239,6 +245,7 @@ carries_octets(void **state)
 		settle();
 		assert_int_equal(read(test.fd, buffer, sizeof(buffer)), 8);
 		assert_memory_equal(buffer, "EHLO x\r\n", 8);
+		assert_int_equal(test.outputs, 0);	/* little ever was */
 		assert_string_equal(stream_protection(test.stream), "none");
 		assert_false(stream_is_secured(test.stream));
 		finish();
@@ -265,8 +272,7 @@ hears_what_came_before_the_end(void **state)
 	/* A reset while much is to be sent; the reply comes first. */
 	begin(true);
 	test.fill = 10000000;
-	send_text("x");
-	wait_for(SECOND);
+	fill();
 	settle();
 	say("552 too much\r\n");
 	setsockopt(test.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
@@ -297,6 +303,14 @@ takes_in_only_so_much(void **state)
 	settle();
 	assert_int_equal(test.inputs, inputs);	/* nor does it turn idly */
 	finish();
+
+	/* Once that is taken, there is room for more. */
+	begin(false);
+	wait_for(10 * SECOND);
+	assert_int_equal(write(test.fd, much, 50000), 50000);
+	settle();
+	assert_int_equal(test.length, 50000);
+	finish();
 }
 
 static void
@@ -311,9 +325,8 @@ streams_in_little_memory(void **state)
 	for (tcp = 0; tcp < 2; tcp++) {
 		begin(tcp == 1);
 		test.fill = 30000000;
-		send_text("x");
-		wait_for(10 * SECOND);
-		for (got = 0; got < 30000001;) {
+		fill();
+		for (got = 0; got < 30000000;) {
 			turn();
 			n = read(test.fd, buffer, sizeof(buffer));
 			assert_true(n > 0 || errno == EAGAIN);
@@ -423,9 +436,8 @@ streams_by_tls(void **state)
 	begin(true);
 	secure();
 	test.fill = 20000000;
-	send_text("x");
-	wait_for(10 * SECOND);
-	while (got < 20000001) {
+	fill();
+	while (got < 20000000) {
 		turn();
 		n = SSL_read(test.ssl, buffer, sizeof(buffer));
 		assert_true(n > 0 || SSL_get_error(test.ssl, n) ==
