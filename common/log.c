@@ -7,6 +7,7 @@
  * told in the next line that is written.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,13 +56,32 @@ static struct {
 	bool		 wanted;
 	char		 line[LINE_MAX_LOG];
 	size_t		 length;
+	/* what stands in every line of a second, made once in it */
+	bool		 stamped;
+	time_t		 second;
+	char		 stamp[32];	/* of a file */
+	char		 origin[512];	/* of a file, behind the fraction */
+	char		 stamp_syslog[32];
+	pid_t		 pid;
 } state = { .process = "?", .sink_count = 1, .sinks[0].fd = -1 };
+
+/* What a new name, or a child's number, makes wrong. */
+static void
+forget_stamp(void)
+{
+	state.stamped = false;
+}
 
 void
 log_start(const char *process, bool to_stderr)
 {
+	static bool watching;
 	const char *slash = strrchr(process, '/');
 
+	if (!watching && pthread_atfork(NULL, NULL, forget_stamp) != 0)
+		abort();
+	watching = true;
+	forget_stamp();
 	state.process = slash != NULL ? slash + 1 : process;
 	state.to_stderr = to_stderr;
 }
@@ -123,6 +143,7 @@ void
 log_set_hostname(const char *hostname)
 {
 	snprintf(state.hostname, sizeof(state.hostname), "%s", hostname);
+	forget_stamp();
 }
 
 void
@@ -138,10 +159,18 @@ append(const char *text, size_t length)
 {
 	size_t room = sizeof(state.line) - 1 - state.length;
 
+	if (!state.wanted)
+		return;
 	if (length > room)
 		length = room;
 	memcpy(state.line + state.length, text, length);
 	state.length += length;
+}
+
+bool
+log_wants(int priority)
+{
+	return priority != LOG_DEBUG || state.verbose;
 }
 
 void
@@ -153,7 +182,7 @@ log_begin_to(const char *name, int priority, const char *word)
 		sink = sink_find(name);
 	state.sink = sink != NULL ? sink : &state.sinks[0];
 	state.priority = priority;
-	state.wanted = priority != LOG_DEBUG || state.verbose;
+	state.wanted = log_wants(priority);
 	state.length = 0;
 	append(word, strlen(word));
 }
@@ -172,16 +201,16 @@ append_key(const char *key)
 	append("=", 1);
 }
 
-static bool
-is_plain(const char *value)
+/* The length of a value that needs no quotes; 0 for any other. */
+static size_t
+plain_length(const char *value)
 {
-	if (*value == '\0')
-		return false;
-	for (; *value != '\0'; value++)
-		if (*value <= ' ' || *value >= 0x7f || *value == '"' ||
-		    *value == '\\')
-			return false;
-	return true;
+	const char *p;
+
+	for (p = value; *p != '\0'; p++)
+		if (*p <= ' ' || *p >= 0x7f || *p == '"' || *p == '\\')
+			return 0;
+	return (size_t)(p - value);
 }
 
 /* Octets that stand for themselves between quotes. */
@@ -224,23 +253,39 @@ append_quoted(const char *value)
 void
 log_string(const char *key, const char *value)
 {
+	size_t length;
+
+	if (!state.wanted)
+		return;
 	append_key(key);
 	if (value == NULL)
 		append("-", 1);
-	else if (strlen(value) <= VALUE_MAX && is_plain(value))
-		append(value, strlen(value));
+	else if ((length = plain_length(value)) > 0 && length <= VALUE_MAX)
+		append(value, length);
 	else
 		append_quoted(value);
+}
+
+static void
+append_number(unsigned long long value)
+{
+	char digits[24], *p = digits + sizeof(digits);
+
+	do {
+		*--p = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	append(p, (size_t)(digits + sizeof(digits) - p));
 }
 
 void
 log_number(const char *key, long long value)
 {
-	char digits[24];
-
-	snprintf(digits, sizeof(digits), "%lld", value);
 	append_key(key);
-	append(digits, strlen(digits));
+	if (value < 0)
+		append("-", 1);
+	append_number(value < 0 ? 0 - (unsigned long long)value :
+	    (unsigned long long)value);
 }
 
 void
@@ -255,54 +300,91 @@ log_id(const char *key, uint64_t id)
 void
 log_seconds(const char *key, int64_t microseconds)
 {
-	char text[32];
+	char fraction[8];
 
-	snprintf(text, sizeof(text), "%.3f", (double)microseconds / SECOND);
 	append_key(key);
-	append(text, strlen(text));
+	if (microseconds < 0)
+		append("-", 1);
+	microseconds = llabs(microseconds);
+	append_number((unsigned long long)(microseconds / SECOND));
+	/* By hand: printf(3) of a double costs more than the whole line. */
+	fraction[0] = '.';
+	fraction[1] = (char)('0' + microseconds % SECOND / 100000);
+	fraction[2] = (char)('0' + microseconds / 10000 % 10);
+	fraction[3] = (char)('0' + microseconds / 1000 % 10);
+	append(fraction, 4);
 }
 
 /* ---- keeping and writing ---- */
+
+/*
+ * The time in words, and who we are.  The lines of a second differ in the
+ * fraction only, and each would pay for the calendar, printf and getpid(2).
+ */
+static void
+make_stamp(time_t second)
+{
+	struct tm tm;
+	char zone[8];
+
+	if (localtime_r(&second, &tm) == NULL)
+		memset(&tm, 0, sizeof(tm));
+	state.stamped = true;
+	state.second = second;
+	state.pid = getpid();
+	strftime(state.stamp, sizeof(state.stamp), "%Y-%m-%dT%H:%M:%S.", &tm);
+	strftime(state.stamp_syslog, sizeof(state.stamp_syslog),
+	    "%b %e %H:%M:%S", &tm);
+	strftime(zone, sizeof(zone), "%z", &tm);
+	snprintf(state.origin, sizeof(state.origin), "%.3s:%.2s %s %s[%d]: ",
+	    zone, zone + 3,
+	    state.hostname[0] != '\0' ? state.hostname : "localhost",
+	    state.process, (int)state.pid);
+}
+
+static void
+stamp(const struct record *record)
+{
+	time_t second = (time_t)(record->time / SECOND);
+
+	if (!state.stamped || state.second != second)
+		make_stamp(second);
+}
 
 /* The line as it stands in a file, with its end; returns its length. */
 static size_t
 format_file(const struct record *record, const char *text, char *out,
     size_t size)
 {
-	time_t seconds = (time_t)(record->time / SECOND);
-	struct tm tm;
-	char stamp[64], zone[8];
-	int n;
+	int64_t fraction = record->time % SECOND, place;
+	size_t n, length = record->length, origin;
 
-	if (localtime_r(&seconds, &tm) == NULL)
-		memset(&tm, 0, sizeof(tm));
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	strftime(zone, sizeof(zone), "%z", &tm);
-	n = snprintf(out, size, "%s.%06lld%.3s:%.2s %s %s[%d]: %.*s", stamp,
-	    (long long)(record->time % SECOND), zone, zone + 3,
-	    state.hostname[0] != '\0' ? state.hostname : "localhost",
-	    state.process, (int)getpid(), (int)record->length, text);
-	if ((size_t)n >= size)
-		n = (int)size - 1;
-	out[n] = '\n';
-	return (size_t)n + 1;
+	stamp(record);
+	n = strlen(state.stamp);
+	memcpy(out, state.stamp, n);
+	for (place = SECOND / 10; place > 0; place /= 10)
+		out[n++] = (char)('0' + fraction / place % 10);
+	origin = strlen(state.origin);
+	memcpy(out + n, state.origin, origin);
+	n += origin;
+	if (length > size - 1 - n)
+		length = size - 1 - n;
+	memcpy(out + n, text, length);
+	out[n + length] = '\n';
+	return n + length + 1;
 }
 
 static size_t
 format_syslog(const struct sink *sink, const struct record *record,
     const char *text, char *out, size_t size)
 {
-	time_t seconds = (time_t)(record->time / SECOND);
-	struct tm tm;
-	char stamp[64];
 	int n;
 
-	if (localtime_r(&seconds, &tm) == NULL)
-		memset(&tm, 0, sizeof(tm));
-	strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &tm);
+	stamp(record);
 	n = snprintf(out, size, "<%d>%s %s/%s[%d]: %.*s",
-	    sink->facility | (int)record->priority, stamp, sink->ident,
-	    state.process, (int)getpid(), (int)record->length, text);
+	    sink->facility | (int)record->priority, state.stamp_syslog,
+	    sink->ident, state.process, (int)state.pid, (int)record->length,
+	    text);
 	return (size_t)n < size ? (size_t)n : size - 1;
 }
 
@@ -469,7 +551,7 @@ note(int priority, const char *word, const char *format, va_list ap,
 	size_t length;
 
 	/* Most notes are for nobody: compose only what is wanted. */
-	if (priority == LOG_DEBUG && !state.verbose)
+	if (!log_wants(priority))
 		return;
 	vsnprintf(text, sizeof(text), format, ap);
 	length = strlen(text);

@@ -44,6 +44,11 @@ void	log_set_hostname(const char *);
 void	log_set_verbose(bool);
 
 /*
+ * Whether lines of this priority are written, for who has much to compose.
+ */
+bool	log_wants(int);
+
+/*
  * Compose a line: begin with priority and word, add pairs, end it.  A NULL
  * string is written as -.
  */

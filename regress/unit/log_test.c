@@ -6,8 +6,10 @@
  */
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -213,6 +216,93 @@ test_debug(void **state)
 	assert_non_null(strstr(text(), " said text=heard\n"));
 }
 
+static void
+test_numbers(void **state)
+{
+	(void)state;
+	log_begin(LOG_INFO, "numbers");
+	log_number("a", 0);
+	log_number("b", -7);
+	log_number("c", LLONG_MAX);
+	log_number("d", LLONG_MIN);
+	log_seconds("e", 0);
+	log_seconds("f", 61234567);
+	log_seconds("g", -500000);
+	log_seconds("h", 9000);
+	log_end();
+	log_flush();
+	assert_non_null(strstr(text(), " numbers a=0 b=-7"
+	    " c=9223372036854775807 d=-9223372036854775808 e=0.000 f=61.234"
+	    " g=-0.500 h=0.009\n"));
+}
+
+/* Does a line begin with the time, to the second, and who wrote it? */
+static void
+assert_origin(const char *line, pid_t pid, const char *host)
+{
+	char wanted[128], zone[8];
+	struct tm tm = { 0 };
+	time_t then;
+	const char *rest;
+
+	rest = strptime(line, "%Y-%m-%dT%H:%M:%S", &tm);
+	assert_non_null(rest);
+	tm.tm_isdst = -1;
+	then = mktime(&tm);
+	assert_true(then <= time(NULL) && then + 60 > time(NULL));
+	assert_int_equal(*rest, '.');
+	assert_int_equal(strspn(rest + 1, "0123456789"), 6);
+	strftime(zone, sizeof(zone), "%z", &tm);
+	snprintf(wanted, sizeof(wanted), "%.3s:%.2s %s test[%d]: ", zone,
+	    zone + 3, host, (int)pid);
+	assert_memory_equal(rest + 7, wanted, strlen(wanted));
+}
+
+/* The origin of a line is remembered: not by a child, nor for another host. */
+static void
+test_origin(void **state)
+{
+	const char *p;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	log_note(LOG_INFO, "parent", "one");
+	log_flush();
+	assert_origin(text(), getpid(), "h.test");
+	if ((pid = fork()) == 0) {
+		log_note(LOG_INFO, "child", "two");
+		log_flush();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	p = strchr(text(), '\n') + 1;
+	assert_origin(p, pid, "h.test");
+	log_set_hostname("other.test");
+	log_note(LOG_INFO, "parent", "three");
+	log_flush();
+	p = strchr(strchr(text(), '\n') + 1, '\n') + 1;
+	assert_origin(p, getpid(), "other.test");
+}
+
+/* Nor is the time, once it has passed. */
+static void
+test_time_passes(void **state)
+{
+	const char *p;
+	time_t start;
+
+	(void)state;
+	log_note(LOG_INFO, "one", "early");
+	log_flush();
+	for (start = time(NULL); time(NULL) < start + 2; )
+		usleep(100000);
+	log_note(LOG_INFO, "two", "late");
+	log_flush();
+	p = strchr(text(), '\n') + 1;
+	assert_true(strncmp(text(), p, 19) != 0);
+}
+
 int
 main(void)
 {
@@ -222,7 +312,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_values, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut_value, setup,
 		    teardown),
-		cmocka_unit_test_setup_teardown(test_debug, setup, teardown)
+		cmocka_unit_test_setup_teardown(test_debug, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_origin, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_time_passes, setup,
+		    teardown)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
