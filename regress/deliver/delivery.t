@@ -4,6 +4,7 @@
 import fcntl
 import os
 import pwd
+import random
 import shutil
 import stat
 import subprocess
@@ -24,6 +25,7 @@ if not os.path.exists('/usr/bin/procmail'):
 scratch = tempfile.mkdtemp(prefix='postmaster-deliver-')
 os.chmod(scratch, 0o755)
 users = Users()
+LONG = random.randrange(100000, 1000000)   # a digit more: so long sleep programs
 
 
 def write(path, text, owner=None, mode=0o600):
@@ -417,10 +419,11 @@ def test_programs(deliver, message):
     answer = run('yes | head -c 200000; echo the end; exit 1')
     ok('program: the end of much output is kept',
        answer.text.endswith('the end') and len(answer.text) < 500, answer)
-    answer = run('(setsid sleep 4242 & sleep 4243 & ) ; exit 0')
+    answer = run('(setsid sleep %s1 & sleep %s2 & ) ; exit 0' % (LONG, LONG))
     equal('program: done at once', answer.verdict, DONE)
     equal('program: nothing of it runs on', subprocess.run(
-        ['pgrep', '-f', 'sleep 424[23]'], capture_output=True).returncode, 1)
+        ['pgrep', '-f', 'sleep %s[12]' % LONG],
+        capture_output=True).returncode, 1)
     started = time.monotonic()
     answer = deliver.job(worker, method=MAILER, mailer=number('[pipe] slow'),
                          address='list@mx', body=message)
@@ -469,25 +472,27 @@ def test_programs(deliver, message):
           os.path.getsize(scratch + '/prog/mbox') > 0), (DONE, True))
 
     deliver.ask(worker, method=TEXT, address='list@mx', body=message,
-                text='|trap "" TERM; echo x >%s/prog/on; sleep 4244' % scratch)
+                text='|trap "" TERM; echo x >%s/prog/on; sleep %s3'
+                % (scratch, LONG))
     wait_for(lambda: os.path.exists(scratch + '/prog/on'))
     deliver.say('close', worker)
     ok('program: ends when spoold is gone', wait_for(lambda: subprocess.run(
-        ['pgrep', '-f', 'sleep 4244'], capture_output=True).returncode == 1,
-        15))
+        ['pgrep', '-f', 'sleep %s3' % LONG],
+        capture_output=True).returncode == 1, 15))
     ended = deliver.expect('ended', worker)
     equal('program: its worker ends too', ended, ['ended', worker, '0'])
 
     os.unlink(scratch + '/prog/on')
     worker = deliver.worker('pmtu_prog', PROGRAM)
     deliver.ask(worker, method=TEXT, address='list@mx', body=message,
-                text='|echo x >%s/prog/on; setsid sleep 4245 & sleep 4245'
-                % scratch)
+                text='|echo x >%s/prog/on; setsid sleep %s4 & sleep %s4'
+                % (scratch, LONG, LONG))
     wait_for(lambda: os.path.exists(scratch + '/prog/on'))
     deliver.say('kill', worker)
     ok('kill: the worker ends', deliver.expect('ended', worker) is not None)
     ok('kill: and what it ran', wait_for(lambda: subprocess.run(
-        ['pgrep', '-f', 'sleep 4245'], capture_output=True).returncode == 1))
+        ['pgrep', '-f', 'sleep %s4' % LONG],
+        capture_output=True).returncode == 1))
 
 
 def test_procmail(standin, message):

@@ -33,7 +33,9 @@ ok "is behind it" wait_for 10 messages 2
 is "no lock is left" "$(ls "$mbox"*)" "$mbox"
 
 # ---- its worker
-worker=$(pgrep -u pmtu_mbox -x deliver | while read -r pid; do
+# Of this suite: an account of another namespace may have the same uid.
+workers=$(pgrep -P "$(suite_pids deliver)" -u pmtu_mbox)
+worker=$(for pid in $workers; do
 	grep -q "^Gid:.$(getent group mail | cut -d: -f3)" "/proc/$pid/status" &&
 	    echo "$pid"
 done)
@@ -42,7 +44,7 @@ like "has no other groups" "$status" '^Groups:[[:space:]]*$'
 like "no capability" "$status" '^CapPrm:.0+$'
 like "no_new_privs" "$status" '^NoNewPrivs:.1$'
 like "a filter" "$status" '^Seccomp:.2$'
-for pid in $(pgrep -u pmtu_mbox -x deliver); do
+for pid in $workers; do
 	[ "$pid" = "$worker" ] ||
 	    is "every other worker has the user's groups" \
 	    "$(grep ^Groups: "/proc/$pid/status" | cut -f2 | tr -d ' ')" \

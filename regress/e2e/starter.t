@@ -140,8 +140,9 @@ ok "the name of a log may hold the date" test -s "$SCRATCH/log-$(date +%Y)"
 
 # ---- the end
 
+pids=$(pgrep -P "$MAIN")
 suite_stop
-not_ok "SIGTERM ends it" pgrep -f "$STAGE/usr/libexec/postmaster"
+not_ok "SIGTERM ends them all" ps -p "$(echo $pids)"
 not_ok "the submission socket is gone" test -e "$SCRATCH/run/submit"
 not_ok "the pid-file is gone" test -e "$SCRATCH/pid"
 

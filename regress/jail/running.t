@@ -95,7 +95,7 @@ printf 'Subject: x\n\nx\n' | sendmail pmtest1
 ok "mail arrives in the Maildir" wait_for_mail "$home/Maildir" 1 20
 # Of his workers, the one that ran the program is free and this one is not.
 jailed=
-for worker in $(pgrep -u pmtest1 -x deliver); do
+for worker in $(pgrep -P "$(suite_pids deliver)" -u pmtest1); do
 	if grep -Eq '^Seccomp:[[:space:]]2$' "/proc/$worker/status"; then
 		jailed=$worker
 	fi
