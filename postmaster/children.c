@@ -110,6 +110,18 @@ is_linkable(const struct child_process *child)
 
 /* ---- what is handed over ---- */
 
+/*
+ * It lacks what it cannot do without, as we had no descriptor for it, say: it
+ * is ended, to be started afresh after a pause.
+ */
+static void
+start_again(const struct child_process *child, const char *what)
+{
+	log_errno(LOG_ERR, "start", "%s lacks %s, ending it",
+	    wire_process(child->process), what);
+	kill(child->pid, SIGKILL);
+}
+
 static void
 tell_config(struct child_process *child)
 {
@@ -117,8 +129,7 @@ tell_config(struct child_process *child)
 	int fd;
 
 	if ((fd = part_open(state.settings->conf, child->process)) == -1)
-		log_errno(LOG_ERR, "start", "the configuration of %s",
-		    wire_process(child->process));
+		start_again(child, "its configuration");
 	else
 		start_tell(child->start, IMSG_START_CONFIG_NTF, &ntf, fd);
 }
@@ -132,9 +143,7 @@ tell_secrets(struct child_process *child)
 	if (state.settings->secrets == -1)
 		return;
 	if ((fd = fcntl(state.settings->secrets, F_DUPFD_CLOEXEC, 0)) == -1) {
-		log_errno(LOG_ERR, "start", "handing over the secrets");
-		/* Without them it would send what it must not. */
-		kill(child->pid, SIGKILL);
+		start_again(child, "the secrets");
 		return;
 	}
 	memset(&ntf, 0, sizeof(ntf));
@@ -148,7 +157,10 @@ tell_log(void *arg, const struct w_start_log_ntf *ntf, int fd)
 {
 	struct child_process *child = arg;
 
-	start_tell(child->start, IMSG_START_LOG_NTF, ntf, fd);
+	if (fd == -1)
+		start_again(child, "its log");
+	else
+		start_tell(child->start, IMSG_START_LOG_NTF, ntf, fd);
 }
 
 /* Does this process accept on that listener? */
@@ -167,7 +179,7 @@ tell_listener(struct child_process *child, const struct listener *listener)
 	int fd;
 
 	if ((fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0)) == -1) {
-		log_errno(LOG_ERR, "start", "handing over a listener");
+		start_again(child, "a listener");
 		return;
 	}
 	memset(&ntf, 0, sizeof(ntf));
@@ -192,7 +204,7 @@ tell_peer(struct child_process *child, const struct child_process *peer,
 	start_tell(child->start, IMSG_START_PEER_NTF, &ntf, fd);
 }
 
-/* A new link between two that run. */
+/* A new link between one that starts and another. */
 static void
 link_pair(struct child_process *one, struct child_process *other)
 {
@@ -200,8 +212,7 @@ link_pair(struct child_process *one, struct child_process *other)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
 	    ends) == -1) {
-		log_errno(LOG_ERR, "start", "linking %s with %s",
-		    wire_process(one->process), wire_process(other->process));
+		start_again(one, "a link");
 		return;
 	}
 	for (i = 0; i < 2; i++)

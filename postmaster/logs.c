@@ -263,8 +263,6 @@ logs_hand_over(enum process process, logs_tell tell, void *arg)
 			fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		else
 			continue;
-		if (fd == -1)
-			continue;
 		memset(&ntf, 0, sizeof(ntf));
 		ntf.kind = log->template[0] == '\0' && log->fd != -1 ?
 		    WIRE_LOG_SYSLOG : WIRE_LOG_FILE;

@@ -242,7 +242,8 @@ void	logs_use_own(void);
 bool	logs_follow(void);
 
 /*
- * Write the frames that hand a process its logs by calling the function.
+ * Write the frames that hand a process its logs by calling the function; with
+ * -1 for a descriptor that could not be had.
  */
 typedef void (*logs_tell)(void *, const struct w_start_log_ntf *, int);
 void	logs_hand_over(enum process, logs_tell, void *);

@@ -2,6 +2,8 @@
  * Start links: from postmaster to one process, one-way by the kernel.  What
  * the socket cannot take now waits here; postmaster never waits.
  */
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -18,7 +20,10 @@ struct start {
 	struct event	*writable;
 };
 
-/* Write what waits; what the dead do not read is dropped. */
+/*
+ * Write what waits; what the dead do not read is dropped.  One that lives and
+ * has missed something ends by the link's end, and is started afresh.
+ */
 static void
 start_write(struct start *start)
 {
@@ -30,7 +35,7 @@ start_write(struct start *start)
 		if (errno != EPIPE && errno != ECONNRESET)
 			log_errno(LOG_ERR, "start", "start link");
 		frame_out_clear(&start->out);
-		start->out = (struct frame_out){ 0 };
+		shutdown(start->fd, SHUT_WR);
 		break;
 	default:
 		break;
