@@ -131,7 +131,8 @@ frame_out_write(struct frame_out *out, int socket)
 		if (n == -1) {
 			if (errno == EINTR)
 				continue;
-			if (errno == EAGAIN || errno == ENOBUFS)
+			if (errno == EAGAIN || errno == ENOBUFS ||
+			    errno == ENOMEM)
 				return 0;
 			return -1;
 		}

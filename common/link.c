@@ -533,7 +533,7 @@ on_readable(int fd, short events, void *arg)
 		if (link->busy == 0)
 			release(link);
 	} else if (why != NULL || n == 0 || (n == -1 && errno != EAGAIN &&
-	    errno != EINTR))
+	    errno != EINTR && errno != ENOMEM && errno != ENOBUFS))
 		lost(link, why);
 }
 
