@@ -21,6 +21,12 @@
 #define STALE_AFTER	300		/* seconds */
 #define PAUSE		(SECOND / 4)
 
+/* Our own dot lock of an earlier job that could not be removed; or inode 0. */
+static struct {
+	dev_t	 device;
+	ino_t	 inode;
+} left;
+
 /* Take the dot lock once; -1 with EEXIST if somebody has it. */
 static int
 dot_lock(struct mailbox_lock *lock)
@@ -68,15 +74,27 @@ lock_owner(const char *path)
 	return n > 0 && n < INT_MAX ? (pid_t)n : 0;
 }
 
-/* Remove a lock that is old and whose owner is gone. */
+static bool
+is_left(const struct stat *st, const char *path)
+{
+	return left.inode != 0 && st->st_dev == left.device &&
+	    st->st_ino == left.inode && lock_owner(path) == getpid();
+}
+
+/* Remove a lock that is old and whose owner is gone, or that we have left. */
 static void
 break_stale(const char *path)
 {
 	struct stat	 before, now;
 	pid_t		 owner;
 
-	if (lstat(path, &before) == -1 ||
-	    time(NULL) - before.st_mtime < STALE_AFTER)
+	if (lstat(path, &before) == -1)
+		return;
+	if (is_left(&before, path)) {
+		unlink(path);
+		return;
+	}
+	if (time(NULL) - before.st_mtime < STALE_AFTER)
 		return;
 	owner = lock_owner(path);
 	if (owner == -1 ||
@@ -140,8 +158,12 @@ lock_release(struct mailbox_lock *lock)
 	struct flock	 whole = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 	struct stat	 st;
 
-	if (lock->path[0] != '\0' && lstat(lock->path, &st) == 0 &&
-	    st.st_dev == lock->device && st.st_ino == lock->inode)
-		unlink(lock->path);
+	left.inode = 0;
+	if (lock->path[0] != '\0' && (lstat(lock->path, &st) == -1 ||
+	    (st.st_dev == lock->device && st.st_ino == lock->inode &&
+	    unlink(lock->path) == -1))) {
+		left.device = lock->device;
+		left.inode = lock->inode;
+	}
 	(void)fcntl(lock->fd, F_SETLK, &whole);
 }
