@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """What became of the messages that load.py sent.
 
-judge.py SENT BOX BOUNCES SINK
+judge.py SENT BOX BOUNCES SINK MBOX PROGRAM
 
 BOX is the Maildir of here.test, BOUNCES that of the sender, SINK holds the
-files of smtp-sink.  Counts what is lost and what came twice, by the windows
-in which that may happen: (a) the client was not answered 250 and sent again,
-(b) the next hop had taken it and its answer was not on disk.  All else that
-comes twice is a defect.
+files of smtp-sink, MBOX is the file of mbox.test, PROGRAM holds the files of
+pipe.test.  Counts what is lost and what came twice, by the windows in which
+that may happen: (a) the client was not answered 250 and sent again, (b) the
+next hop or the program had taken it and that was not on disk, (c) the same
+for an mbox.  All else that comes twice is a defect.
 """
 import collections
 import glob
@@ -31,7 +32,7 @@ def find(pattern, text):
     return match[1] if match else None
 
 
-sent, box, bounces, sink = sys.argv[1:]
+sent, box, bounces, sink, mbox, program = sys.argv[1:]
 taken, unsure = {}, set()
 for line in read(sent).splitlines():
     words = line.split()
@@ -42,30 +43,37 @@ for line in read(sent).splitlines():
 
 # Where each came: (id, tag) of each arrival.
 RECEIVED = r'by mx\.test \(Postmaster\) with E?SMTP id ([0-9a-v]{13})'
-arrived = {'here.test': [], 'sink.test': [], 'refused.test': []}
+TAG = r'^X-Tag: (\S+)'
+WINDOWS = {'sink.test': 'b', 'pipe.test': 'b', 'mbox.test': 'c'}
+arrived = {where: [] for where in ('here.test', 'refused.test', *WINDOWS)}
 named = collections.Counter()
 for name in files(box, '[nc]*', '*'):
     arrived['here.test'].append((os.path.basename(name).split('.')[1],
-                                 find(r'^X-Tag: (\S+)', read(name))))
-for name in files(sink, '*'):
-    text = read(name)
-    arrived['sink.test'].append((find(RECEIVED, text),
-                                 find(r'^X-Tag: (\S+)', text)))
+                                 find(TAG, read(name))))
+for where, folder in ('sink.test', sink), ('pipe.test', program):
+    for name in files(folder, '*'):
+        text = read(name)
+        arrived[where].append((find(RECEIVED, text), find(TAG, text)))
+for text in re.split('^From ', read(mbox) if os.path.exists(mbox) else '',
+                     flags=re.M):
+    if find(TAG, text):         # else cut off, or what precedes the first
+        arrived['mbox.test'].append((find(RECEIVED, text), find(TAG, text)))
 for name in files(bounces, '[nc]*', '*'):
     text = read(name)
     named[os.path.basename(name).split('.')[1]] += 1
     arrived['refused.test'].append(
         (find(r'^X-Postmaster-Queue-ID: (\S+)', text),
-         find(r'^X-Tag: (\S+)', text)))
+         find(TAG, text)))
 
+there = {where: set(all_) for where, all_ in arrived.items()}
 lost = [(id, *what) for id, what in taken.items()
-        if (id, what[0]) not in set(arrived[what[1].split('@')[1]])]
+        if (id, what[0]) not in there[what[1].split('@')[1]]]
 twice = collections.Counter()
 defects = []
 for where, all_ in arrived.items():
     for id, n in collections.Counter(id for id, tag in all_).items():
-        if n > 1 and where == 'sink.test':
-            twice['b'] += n - 1
+        if n > 1 and where in WINDOWS:
+            twice[WINDOWS[where]] += n - 1
         elif n > 1:
             defects.append('%s came %d times to %s' % (id, n, where))
     ids = collections.defaultdict(set)
@@ -83,12 +91,14 @@ for id, n in named.items():
         defects.append('the bounce %s came %d times' % (id, n))
 
 count = collections.Counter(to.split('@')[1] for tag, to in taken.values())
-print('taken %d: %d local, %d relayed, %d refused; %d ends unsure' % (
-    len(taken), count['here.test'], count['sink.test'],
-    count['refused.test'], len(unsure)))
+print('taken %d: %d local, %d relayed, %d refused, %d mbox, %d piped; '
+      '%d ends unsure' % (
+          len(taken), count['here.test'], count['sink.test'],
+          count['refused.test'], count['mbox.test'], count['pipe.test'],
+          len(unsure)))
 print('lost %d' % len(lost))
-print('twice %d by the client (a), %d by the next hop (b)' % (
-    twice['a'], twice['b']))
+print('twice %d by the client (a), %d by the next hop or a program (b), '
+      '%d in an mbox (c)' % (twice['a'], twice['b'], twice['c']))
 for one in lost[:10]:
     print('defect: lost', *one)
 for one in defects[:10]:
