@@ -1,6 +1,6 @@
 /*
  * The spool's database: opening it, and running the statements of one table.
- * The only file that knows SQLite.  What rows mean is store.c's business.
+ * What rows mean is store.c's business.
  *
  * spool.db is opened with an exclusive lock before it is switched to its
  * write-ahead log, so that no shared memory is needed; the log is allocated
@@ -402,7 +402,8 @@ open_file(void)
 	int	 one = 1;
 
 	if (sqlite3_open_v2(FILE_NAME, &db.handle, SQLITE_OPEN_READWRITE |
-	    SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+	    SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, db_file_layer()) !=
+	    SQLITE_OK)
 		fatalx("%s: %s", FILE_NAME, db.handle == NULL ?
 		    "no memory" : sqlite3_errmsg(db.handle));
 	(void)sqlite3_extended_result_codes(db.handle, 1);

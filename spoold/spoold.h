@@ -189,7 +189,7 @@ void		 route_free(struct route *);
 
 uint64_t	 checksum(uint64_t, const void *, size_t);
 
-/* db.c: the only file that knows SQLite */
+/* db.c: with db_file.c the only one that knows SQLite */
 
 enum sql {
 	SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK,
@@ -210,6 +210,10 @@ enum sql {
 	SQL_SPOOL_GET, SQL_SPOOL_SET, SQL_VACUUM, SQL_CHECK,
 	SQL_MAX
 };
+
+/* db_file.c: what SQLite writes to its log is gathered */
+
+const char	*db_file_layer(void);
 
 /* db_sql.c: their texts, and the schema as a list of changes */
 extern const char *const db_statements[];

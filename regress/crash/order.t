@@ -17,7 +17,7 @@ END
 suite_start
 calls=pwrite64,write,writev,sendmsg,sendto,fsync,fdatasync,openat,open
 calls=$calls,link,linkat,rename
-strace -f -y -s 8192 -e trace=$calls -e signal=none -o "$SCRATCH/trace" \
+strace -f -y -s 140000 -e trace=$calls -e signal=none -o "$SCRATCH/trace" \
     $(for pid in "$MAIN" $(pgrep -P "$MAIN"); do echo "-p $pid"; done) \
     2>"$SCRATCH/strace" &
 tracer=$!

@@ -1,7 +1,8 @@
-/* links: spoold/db.c spoold/db_sql.c spoold/repair.c common/log.c
- * common/queueid.c common/clock.c */
+/* links: spoold/db.c spoold/db_file.c spoold/db_sql.c spoold/repair.c
+ * common/log.c common/queueid.c common/clock.c */
 #include <sys/wait.h>
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,6 +90,153 @@ survives_a_kill(void **state)
 	db_open();
 	assert_true(has_body(7));
 	assert_false(has_body(8));
+	db_close();
+}
+
+/* ---- what is written to the log is gathered ---- */
+
+#define LARGE	9000		/* octets: some pages */
+
+static struct {
+	int	 calls;
+	int	 error;		/* each ends with this, unless 0 */
+} writes;
+
+static ssize_t
+counted_pwrite(int fd, const void *data, size_t length, off_t offset)
+{
+	writes.calls++;
+	if (writes.error != 0) {
+		errno = writes.error;
+		return -1;
+	}
+	return pwrite(fd, data, length, offset);
+}
+
+/* SQLite lets its system calls be replaced; false where it cannot be. */
+static bool
+count_writes(void)
+{
+	sqlite3_vfs	*vfs = sqlite3_vfs_find(NULL);
+
+	memset(&writes, 0, sizeof(writes));
+	return vfs->iVersion >= 3 && vfs->xSetSystemCall(vfs, "pwrite64",
+	    (sqlite3_syscall_ptr)counted_pwrite) == SQLITE_OK &&
+	    vfs->xSetSystemCall(vfs, "pwrite",
+	    (sqlite3_syscall_ptr)counted_pwrite) == SQLITE_OK;
+}
+
+static void
+count_no_more(void)
+{
+	sqlite3_vfs	*vfs = sqlite3_vfs_find(NULL);
+
+	(void)vfs->xSetSystemCall(vfs, "pwrite64", NULL);
+	(void)vfs->xSetSystemCall(vfs, "pwrite", NULL);
+}
+
+static void
+add_large(int64_t from, int64_t to)
+{
+	char	 octets[LARGE];
+
+	for (; from < to; from++) {
+		memset(octets, (int)(from & 0xff), sizeof(octets));
+		assert_int_equal(db_run(SQL_BODY_ADD, "ib", from, octets,
+		    sizeof(octets)), 1);
+	}
+}
+
+static bool
+has_large(int64_t id)
+{
+	char		 wanted[LARGE];
+	const void	*octets;
+	size_t		 length;
+	bool		 has = false;
+
+	memset(wanted, (int)(id & 0xff), sizeof(wanted));
+	if (db_ask(SQL_BODY_GET, "i", id) == 1) {
+		octets = db_blob(SQL_BODY_GET, 0, &length);
+		has = length == LARGE && memcmp(octets, wanted, LARGE) == 0;
+	}
+	db_end(SQL_BODY_GET);
+	return has;
+}
+
+static void
+gathers_a_commit(void **state)
+{
+	pid_t	 pid;
+	int	 status;
+	int64_t	 id;
+
+	(void)state;
+	if ((pid = fork()) == 0) {
+		db_open();
+		if (!count_writes() || db_run(SQL_BEGIN, "") == -1)
+			_exit(1);
+		add_large(1000, 1100);
+		if (writes.calls != 0 || db_run(SQL_COMMIT, "") == -1)
+			_exit(2);
+		/* Some 300 pages: as many as 128 KiB make are one call. */
+		if (writes.calls == 0 || writes.calls > 15)
+			_exit(3);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	db_open();
+	for (id = 1000; id < 1100; id++)
+		assert_true(has_large(id));
+	db_close();
+}
+
+/* What was gathered and is wanted again is written first. */
+static void
+reads_what_it_gathered(void **state)
+{
+	int64_t	 id;
+
+	(void)state;
+	db_open();
+	assert_int_equal(db_execute("PRAGMA cache_size = 10"), 0);
+	assert_true(db_run(SQL_BEGIN, "") >= 0);
+	for (id = 2000; id < 2100; id++) {
+		add_large(id, id + 1);
+		assert_true(has_large(2000 + (id * 7) % (id - 1999)));
+	}
+	assert_true(db_run(SQL_COMMIT, "") >= 0);
+	for (id = 2000; id < 2100; id++)
+		assert_true(has_large(id));
+	db_close();
+}
+
+/* A commit that cannot be written fails as a whole; the next one does not. */
+static void
+fails_with_its_writes(void **state)
+{
+	(void)state;
+	db_open();
+	assert_true(count_writes());
+	assert_true(db_run(SQL_BEGIN, "") >= 0);
+	add_large(3000, 3002);
+	writes.error = ENOSPC;
+	assert_int_equal(db_run(SQL_COMMIT, ""), -1);
+	assert_int_equal(db_trouble(), DB_FULL);
+	if (db_in_transaction())
+		assert_true(db_run(SQL_ROLLBACK, "") >= 0);
+	assert_false(has_large(3000));
+	writes.error = 0;
+	assert_true(db_run(SQL_BEGIN, "") >= 0);
+	add_large(3001, 3003);
+	assert_true(db_run(SQL_COMMIT, "") >= 0);
+	count_no_more();
+	db_close();
+	db_open();
+	assert_false(has_large(3000));
+	assert_true(has_large(3001));
+	assert_true(has_large(3002));
 	db_close();
 }
 
@@ -192,6 +340,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_made_as_it_must_be),
 		cmocka_unit_test(survives_a_kill),
+		cmocka_unit_test(gathers_a_commit),
+		cmocka_unit_test(reads_what_it_gathered),
+		cmocka_unit_test(fails_with_its_writes),
 		cmocka_unit_test(refuses_the_same_id),
 		cmocka_unit_test(refuses_a_newer_version),
 		cmocka_unit_test(sets_aside_what_is_none),
