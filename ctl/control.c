@@ -162,6 +162,7 @@ ask_ctl_action(struct control *control, const struct w_ctl_action_req *action,
 {
 	const struct w_ctl_action_ans	*answer;
 	struct frame			 frame;
+	char				 text[WIRE_TEXT];
 	size_t				 verdict;
 	int				 code;
 
@@ -174,11 +175,13 @@ ask_ctl_action(struct control *control, const struct w_ctl_action_req *action,
 	answer = frame.payload;
 	*count = answer->count;
 	verdict = verdict_of(answer->verdict);
+	(void)strlcpy(text, answer->text, sizeof(text));
+	record_clean(text);
 	if (verdict != CTL_OK)
 		warnx("%s%s%s", verdicts[verdict].text,
-		    answer->text[0] != '\0' ? ": " : "", answer->text);
-	else if (answer->text[0] != '\0')
-		printf("%s\n", answer->text);
+		    text[0] != '\0' ? ": " : "", text);
+	else if (text[0] != '\0')
+		printf("%s\n", text);
 	return verdicts[verdict].code;
 }
 
@@ -190,7 +193,7 @@ control_print(const struct frame *frame)
 
 	if (length > 0 && text[length - 1] == '\0')
 		length--;
-	fwrite(text, 1, length, stdout);
+	record_lines(stdout, text, length);
 	if (length > 0 && text[length - 1] != '\n')
 		putchar('\n');
 }

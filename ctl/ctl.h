@@ -311,6 +311,12 @@ void	 record_time(FILE *, int64_t, int64_t);
 void	 record_duration(int64_t, char *, size_t);
 void	 record_text(FILE *, const char *);
 
+/*
+ * The same of lines, as an answer's tail has them; and of a text, in place.
+ */
+void	 record_lines(FILE *, const char *, size_t);
+void	 record_clean(char *);
+
 /* The commands; all return exit codes of sysexits.h. */
 
 /* sendmail.c */

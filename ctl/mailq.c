@@ -138,6 +138,22 @@ show_json(const struct w_ctl_message *message,
 	fputs("}\n", stdout);
 }
 
+#define ENDS(array)	(memchr(array, '\0', sizeof(array)) != NULL)
+
+/* Does every text of a message, and of its recipients, come to its end? */
+static bool
+is_readable(const struct w_ctl_message *message)
+{
+	const struct w_ctl_recipient	*recipients;
+
+	recipients = (const void *)(message + 1);
+	for (uint32_t i = 0; i < message->recipients; i++)
+		if (!ENDS(recipients[i].address) ||
+		    !ENDS(recipients[i].reason))
+			return false;
+	return ENDS(message->sender);
+}
+
 /* Show the messages in a page.  Returns -1 if it is malformed. */
 static int
 show_page(const struct frame *frame, uint32_t count, list_fn show, bool first,
@@ -155,6 +171,8 @@ show_page(const struct frame *frame, uint32_t count, list_fn show, bool first,
 		if (message->recipients > (left - sizeof(*message)) / need)
 			return -1;
 		need = sizeof(*message) + need * message->recipients;
+		if (!is_readable(message))
+			return -1;
 		show(message, (const void *)(at + sizeof(*message)), first,
 		    arg);
 		at += need;

@@ -146,12 +146,32 @@ record_time(FILE *out, int64_t when, int64_t now)
 	fprintf(out, when > now ? "%s (in %s)" : "%s (%s ago)", date, length);
 }
 
+/* An octet that a terminal shows, and does not take for a command. */
+static char
+shown(char octet)
+{
+	return (unsigned char)octet < ' ' || octet == 127 ? '?' : octet;
+}
+
 void
 record_text(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++)
-		putc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text,
-		    out);
+		putc(shown(*text), out);
+}
+
+void
+record_clean(char *text)
+{
+	for (; *text != '\0'; text++)
+		*text = shown(*text);
+}
+
+void
+record_lines(FILE *out, const char *text, size_t length)
+{
+	for (; length > 0; length--, text++)
+		putc(*text == '\n' ? '\n' : shown(*text), out);
 }
 
 /* The key, at the right of its column. */

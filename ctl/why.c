@@ -112,8 +112,10 @@ ask_lanes(const struct place *place, const struct w_ctl_why_req *ask,
 	if ((code = ask_ctl_why(&control, ask, &frame)) == EX_OK) {
 		answer = frame.payload;
 		code = control_code(answer->verdict);
-		fwrite(frame.tail, 1, frame.tail_length, code == EX_OK ? out :
-		    stderr);
+		if (code == EX_OK)
+			fwrite(frame.tail, 1, frame.tail_length, out);
+		else
+			record_lines(stderr, frame.tail, frame.tail_length);
 	}
 	control_close(&control);
 	return code;

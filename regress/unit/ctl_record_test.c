@@ -129,6 +129,25 @@ nothing_moves_the_cursor(void **state)
 	    "{\"reply\": \"a\\u001b\\ufffd\"}\n");
 }
 
+/* Nor does it in lines that are shown as they come. */
+static void
+lines_stay_lines(void **state)
+{
+	static const char	 lines[] = "a\033[2J\n\177\rb\n";
+	char			 word[] = "no\007\n\033c";
+	char			*text;
+	size_t			 length;
+	FILE			*out = open_memstream(&text, &length);
+
+	(void)state;
+	record_lines(out, lines, sizeof(lines) - 1);
+	fclose(out);
+	assert_string_equal(text, "a?[2J\n??b\n");
+	free(text);
+	record_clean(word);
+	assert_string_equal(word, "no???c");
+}
+
 /* Whatever comes, brackets are closed in the order they were opened. */
 static void
 brackets_match(void **state)
@@ -182,6 +201,7 @@ main(void)
 		cmocka_unit_test(json_has_texts),
 		cmocka_unit_test(values_are_believed_by_their_looks),
 		cmocka_unit_test(nothing_moves_the_cursor),
+		cmocka_unit_test(lines_stay_lines),
 		cmocka_unit_test(brackets_match),
 	};
 

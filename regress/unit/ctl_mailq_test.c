@@ -1,0 +1,168 @@
+/* links: ctl/mailq.c ctl/record.c ctl/json.c common/queueid.c common/clock.c */
+/*
+ * A page of the queue, shown only if it is whole: a queue manager that goes
+ * wrong has nobody read beyond what it sent.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include <cmocka.h>
+
+#include "ctl/ctl.h"
+
+static struct {
+	struct w_ctl_list_ans	 answer;
+	struct {
+		struct w_ctl_message	 message;
+		struct w_ctl_recipient	 recipients[2];
+	} tail;
+	size_t			 length;
+} page;
+
+/* ---- what mailq uses, played ---- */
+
+int
+control_open(const struct place *place, struct control *control)
+{
+	(void)place;
+	(void)control;
+	return EX_OK;
+}
+
+void
+control_close(struct control *control)
+{
+	(void)control;
+}
+
+int
+ask_ctl_list(struct control *control, const struct w_ctl_list_req *question,
+    struct frame *answer)
+{
+	(void)control;
+	(void)question;
+	answer->payload = &page.answer;
+	answer->tail = &page.tail;
+	answer->tail_length = page.length;
+	return EX_OK;
+}
+
+int
+options_take(int argc, char **argv, struct options *options)
+{
+	(void)argc;
+	(void)argv;
+	(void)options;
+	return 0;
+}
+
+void
+place_find(const char *path, struct place *place)
+{
+	(void)path;
+	(void)place;
+}
+
+int
+runq_run(const struct place *place, const struct options *options,
+    char **words)
+{
+	(void)place;
+	(void)options;
+	(void)words;
+	return EX_OK;
+}
+
+/* ---- the tests ---- */
+
+static unsigned int	shown;
+
+static void
+count(const struct w_ctl_message *message,
+    const struct w_ctl_recipient *recipients, bool first, void *unused)
+{
+	(void)message;
+	(void)recipients;
+	(void)first;
+	(void)unused;
+	shown++;
+}
+
+static int
+list(void)
+{
+	static const struct place	place;
+	struct w_ctl_list_ans		last;
+
+	shown = 0;
+	return list_each(&place, NULL, count, NULL, &last);
+}
+
+static void
+set_page(void)
+{
+	memset(&page, 0, sizeof(page));
+	page.answer.count = 1;
+	page.tail.message.recipients = 2;
+	page.length = sizeof(page.tail);
+}
+
+static void
+a_whole_page_is_shown(void **state)
+{
+	(void)state;
+	set_page();
+	assert_int_equal(list(), EX_OK);
+	assert_int_equal(shown, 1);
+}
+
+static void
+a_short_one_is_not(void **state)
+{
+	(void)state;
+	set_page();
+	page.length--;
+	assert_int_equal(list(), EX_PROTOCOL);
+	page.length = sizeof(page.tail.message) - 1;
+	assert_int_equal(list(), EX_PROTOCOL);
+	assert_int_equal(shown, 0);
+}
+
+/* Each text in turn goes on to the end of its array. */
+static void
+texts_without_an_end_are_not(void **state)
+{
+	struct w_ctl_recipient	*last = &page.tail.recipients[1];
+
+	(void)state;
+	set_page();
+	memset(page.tail.message.sender, 'x',
+	    sizeof(page.tail.message.sender));
+	assert_int_equal(list(), EX_PROTOCOL);
+	set_page();
+	memset(last->address, 'x', sizeof(last->address));
+	assert_int_equal(list(), EX_PROTOCOL);
+	set_page();
+	memset(last->reason, 'x', sizeof(last->reason));
+	assert_int_equal(list(), EX_PROTOCOL);
+	assert_int_equal(shown, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(a_whole_page_is_shown),
+		cmocka_unit_test(a_short_one_is_not),
+		cmocka_unit_test(texts_without_an_end_are_not),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
