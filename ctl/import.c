@@ -101,6 +101,16 @@ take_notify(struct import *import, const struct header_field *field)
 		recipient->notify = words[notify];
 }
 
+/* Can it be the value of a parameter: printable, and one word? */
+static bool
+is_word(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text <= ' ' || *text > '~')
+			return false;
+	return true;
+}
+
 static void
 take_orcpt(struct import *import, const struct header_field *field)
 {
@@ -108,7 +118,8 @@ take_orcpt(struct import *import, const struct header_field *field)
 	char			 text[WIRE_ORCPT];
 
 	if (recipient == NULL ||
-	    header_unfold(field, text, sizeof(text)) >= sizeof(text))
+	    header_unfold(field, text, sizeof(text)) >= sizeof(text) ||
+	    !is_word(text))
 		return;
 	free(recipient->orcpt);
 	recipient->orcpt = strdup(text);
@@ -127,7 +138,8 @@ static void
 take_envid(struct import *import, const struct header_field *field)
 {
 	header_unfold(field, import->envid, sizeof(import->envid));
-	import->envelope.envid = import->envid;
+	if (is_word(import->envid))
+		import->envelope.envid = import->envid;
 }
 
 static void
