@@ -3,17 +3,17 @@
  * spoold/control_action.c spoold/control_change.c spoold/control_export.c
  * spoold/control_filter.c spoold/control_inquiry.c spoold/control_list.c
  * spoold/control_show.c spoold/control_stats.c spoold/damage.c spoold/db.c
- * spoold/db_file.c spoold/db_sql.c spoold/expand.c spoold/gate.c spoold/hop.c spoold/idle.c
- * spoold/job.c spoold/lane.c spoold/lease.c spoold/limits.c
+ * spoold/db_file.c spoold/db_sql.c spoold/expand.c spoold/gate.c spoold/hop.c
+ * spoold/idle.c spoold/job.c spoold/lane.c spoold/lease.c spoold/limits.c
  * spoold/message.c spoold/notice.c spoold/outcome.c spoold/pace.c
  * spoold/purge.c spoold/queue.c spoold/recipient.c spoold/relays.c
  * spoold/repair.c spoold/reserve.c spoold/retry.c spoold/sentence.c
  * spoold/store.c spoold/txn.c spoold/user.c common/address.c common/conf.c
  * common/conf_keyword.c common/conf_lex.c common/conf_parse.c
  * common/conf_print.c common/conf_value.c common/target.c common/header.c
- * common/netaddr.c common/queueid.c common/log.c common/link.c
- * common/asks.c common/frame.c common/wire.c common/loop.c
- * regress/fuzz/help/played.c regress/fuzz/help/spool_world.c */
+ * common/netaddr.c common/queueid.c common/log.c common/link.c common/asks.c
+ * common/frame.c common/wire.c common/loop.c regress/fuzz/help/played.c
+ * regress/fuzz/help/spool_world.c */
 /*
  * The queue manager whole, with its database, over real links to neighbours
  * who hand it mail, answer what they like, when they like, or die, and to
