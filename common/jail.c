@@ -9,13 +9,17 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -115,6 +119,7 @@ struct jail_row {
 	const int	*calls[5];	/* besides everyone's */
 	int		 families[3];	/* socket(2) may make these, then 0 */
 	bool		 locks;		/* tests whether a lock's owner lives */
+	bool		 forked;	/* prepared by whoever forks into it */
 	rlim_t		 files;		/* descriptors */
 };
 
@@ -129,10 +134,13 @@ static const struct jail_row jails[JAIL_MAX] = {
 [JAIL_RELAY_LOCAL] = { "relay-local", { connecting, reading_at },
 	.families = { AF_UNIX }, .files = 65536 },
 [JAIL_MAILBOX] = { "mailbox", { reading_files, writing_files },
-	.locks = true, .files = 256 },
+	.locks = true, .forked = true, .files = 256 },
 [JAIL_MBOX] = { "mbox", { reading_files, writing_files },
-	.locks = true, .files = 256 },
+	.locks = true, .forked = true, .files = 256 },
 };
+
+/* Filters as the kernel takes them, of jails that were prepared. */
+static struct sock_fprog filters[JAIL_MAX];
 
 #ifdef JAIL_TOOL
 static bool jailed;
@@ -223,9 +231,14 @@ add_conditions(scmp_filter_ctx filter, const struct jail_row *row)
 #ifndef JAIL_TOOL
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(mmap), 2, PROT_EXEC, 0);
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(mprotect), 2, PROT_EXEC, 0);
-	/* abort(3) of this very process; asking for limits, not setting. */
-	rule_if(filter, SCMP_ACT_ALLOW, CALL(tgkill), 0, WHOLE,
-	    (scmp_datum_t)getpid());
+	/* abort(3), of this very process where it is known by now. */
+	if (row->forked)
+		rule_if(filter, SCMP_ACT_ALLOW, CALL(tgkill), 2, WHOLE,
+		    SIGABRT);
+	else
+		rule_if(filter, SCMP_ACT_ALLOW, CALL(tgkill), 0, WHOLE,
+		    (scmp_datum_t)getpid());
+	/* Asking for limits, not setting. */
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(prlimit64), 2, WHOLE, 0);
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(ioctl), 1, WHOLE, FIONREAD);
 #endif
@@ -236,8 +249,9 @@ add_conditions(scmp_filter_ctx filter, const struct jail_row *row)
 		rule_if(filter, SCMP_ACT_ALLOW, CALL(kill), 1, WHOLE, 0);
 }
 
-static void
-install_filter(const struct jail_row *row)
+/* The rules of a row; to be released. */
+static scmp_filter_ctx
+make_rules(const struct jail_row *row)
 {
 	scmp_filter_ctx filter;
 	const int *call;
@@ -245,16 +259,13 @@ install_filter(const struct jail_row *row)
 
 	if ((filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS))) == NULL)
 		fatalx("jail %s: no filter", row->name);
-	/* Refusals are told to the kernel's log where that is asked for. */
-	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
+	/* A tree: the kernel walks it once a call there is when it loads. */
+	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	allow_all(filter, everyone);
 	for (i = 0; i < sizeof(row->calls) / sizeof(row->calls[0]); i++)
 		allow_all(filter, row->calls[i]);
 #ifdef JAIL_TOOL
-	jailed = true;
 	allow_all(filter, tool_calls);
-	log_note(LOG_WARNING, "jail", "%s is wider for the %s build",
-	    row->name, JAIL_TOOL);
 #endif
 	add_conditions(filter, row);
 	for (call = opening; *call != END; call++)
@@ -266,9 +277,46 @@ install_filter(const struct jail_row *row)
 			continue;
 		rule(filter, KILL, *call);
 	}
-	if (seccomp_load(filter) != 0)
-		fatal("jail %s: seccomp", row->name);
+	return filter;
+}
+
+void
+jail_prepare(enum jail jail)
+{
+	const struct jail_row *row = &jails[jail];
+	scmp_filter_ctx filter;
+	struct stat st;
+	void *code = NULL;
+	int fd;
+
+	if (filters[jail].filter != NULL)
+		return;
+	filter = make_rules(row);
+	if ((fd = memfd_create("filter", MFD_CLOEXEC)) == -1 ||
+	    seccomp_export_bpf(filter, fd) != 0 || fstat(fd, &st) == -1 ||
+	    (code = malloc((size_t)st.st_size)) == NULL ||
+	    pread(fd, code, (size_t)st.st_size, 0) != st.st_size)
+		fatal("jail %s: its filter cannot be made", row->name);
+	close(fd);
 	seccomp_release(filter);
+	filters[jail].filter = code;
+	filters[jail].len = (unsigned short)((size_t)st.st_size /
+	    sizeof(struct sock_filter));
+}
+
+static void
+install_filter(enum jail jail)
+{
+#ifdef JAIL_TOOL
+	jailed = true;
+	log_note(LOG_WARNING, "jail", "%s is wider for the %s build",
+	    jails[jail].name, JAIL_TOOL);
+#endif
+	jail_prepare(jail);
+	/* Refusals are told to the kernel's log where that is asked for. */
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+	    SECCOMP_FILTER_FLAG_LOG, &filters[jail]) == -1)
+		fatal("jail %s: seccomp", jails[jail].name);
 }
 
 /* ---- limits ---- */
@@ -328,8 +376,10 @@ jail_allow(const char *directory, bool write)
 
 /* The parts that need no privilege, in the order that keeps them possible. */
 static void
-close_the_door(const struct jail_row *row, bool landlock)
+close_the_door(enum jail jail, bool landlock)
 {
+	const struct jail_row *row = &jails[jail];
+
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		fatal("jail %s: no_new_privs", row->name);
 	if (landlock && landlock_enforce() == -1)
@@ -340,13 +390,13 @@ close_the_door(const struct jail_row *row, bool landlock)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		fatal("jail %s: not dumpable", row->name);
 #endif
-	install_filter(row);
+	install_filter(jail);
 }
 
 void
 jail_filter(enum jail jail)
 {
-	close_the_door(&jails[jail], false);
+	close_the_door(jail, false);
 }
 
 void
@@ -359,7 +409,7 @@ jail_enter(enum jail jail, uid_t uid, gid_t gid, const char *root,
 	if (rootless) {
 		if (root[0] != '\0' && chdir(root) == -1)
 			fatal("jail %s: %s", row->name, root);
-		close_the_door(row, true);
+		close_the_door(jail, true);
 		return;
 	}
 	if (root[0] != '\0' && (chdir(root) == -1 || chroot(".") == -1 ||
@@ -368,5 +418,5 @@ jail_enter(enum jail jail, uid_t uid, gid_t gid, const char *root,
 	if (jail_become(NULL, uid, gid, false) == -1)
 		fatal("jail %s: becoming %u:%u", row->name, (unsigned)uid,
 		    (unsigned)gid);
-	close_the_door(row, root[0] == '\0');
+	close_the_door(jail, root[0] == '\0');
 }

@@ -293,6 +293,8 @@ parent_begin(struct child *child)
 	parent.on_child = evsignal_new(child->base, SIGCHLD, on_sigchld, NULL);
 	if (parent.on_child == NULL || event_add(parent.on_child, NULL) == -1)
 		fatalx("no event");
+	jail_prepare(JAIL_MAILBOX);
+	jail_prepare(JAIL_MBOX);
 	drop_begin(child);
 }
 
