@@ -523,6 +523,8 @@ on_readable(int fd, short events, void *arg)
 		if (n <= 0)
 			break;
 		total += (size_t)n;
+		if (link->role->arrived != NULL)
+			link->role->arrived();
 		if (handle_frames(link, &why) == -1)
 			break;
 	}

@@ -48,6 +48,11 @@ struct link_role {
 	const struct link_handler *handlers;	/* ends with IMSG_NONE */
 	/* The link is gone; reason is NULL at an orderly end.  Freed after. */
 	void			(*closed)(struct link *, const char *, void *);
+	/*
+	 * Octets have come; the frames in them are handled next.  For what
+	 * must be looked at once for all of them.  May be NULL.
+	 */
+	void			(*arrived)(void);
 };
 
 /*

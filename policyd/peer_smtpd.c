@@ -47,7 +47,6 @@ on_rcpt_check(struct link *link, struct frame *frame, void *arg)
 	}
 	memset(&answer, 0, sizeof(answer));
 	answer.session = req->session;
-	tables_tick();
 	judge_rcpt(tables_world(), policyd_settings(), &req->client,
 	    req->recipient, &answer, &decision);
 	if (decision.kind == ROUTE_DEFER)
@@ -62,5 +61,6 @@ static const struct link_handler handlers[] = {
 };
 
 const struct link_role role_smtpd = {
-	PROC_POLICYD, PROC_SMTPD, handlers, child_link_closed
+	.self = PROC_POLICYD, .peer = PROC_SMTPD, .handlers = handlers,
+	.closed = child_link_closed, .arrived = tables_tick
 };

@@ -66,7 +66,6 @@ on_route_resolve(struct link *link, struct frame *frame, void *arg)
 	memset(&answer, 0, sizeof(answer));
 	answer.id = req->id;
 	answer.recipient = req->recipient;
-	tables_tick();
 	route_resolve(tables_world(), policyd_settings(), &question,
 	    &decision, &targets);
 	if (decision.kind == ROUTE_DEFER)
@@ -88,7 +87,6 @@ on_route_explain(struct link *link, struct frame *frame, void *arg)
 	FILE *out;
 
 	(void)arg;
-	tables_tick();
 	if ((out = open_memstream(&text, &length)) == NULL)
 		fatal("explaining");
 	explain(tables_world(), policyd_settings(), &req->client,
@@ -116,5 +114,6 @@ static const struct link_handler handlers[] = {
 };
 
 const struct link_role role_spoold = {
-	PROC_POLICYD, PROC_SPOOLD, handlers, child_link_closed
+	.self = PROC_POLICYD, .peer = PROC_SPOOLD, .handlers = handlers,
+	.closed = child_link_closed, .arrived = tables_tick
 };

@@ -419,7 +419,7 @@ const struct alias_list	*file_list(const struct file *);
 const char	*files_failure(void);
 
 /*
- * Another question begins.
+ * Other questions have come: what has changed is read again.
  */
 void		files_tick(void);
 
@@ -463,7 +463,8 @@ void		tables_load(const struct settings *);
 void		tables_forgive(void);
 
 /*
- * Another question begins: what has changed may be read again.
+ * Other questions have come, after whatever was changed before they were
+ * asked: the first that needs a file looks whether it is the same.
  */
 void		tables_tick(void);
 const struct world *tables_world(void);

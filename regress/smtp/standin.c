@@ -318,8 +318,10 @@ static const struct link_handler spoold_handlers[] = {
 };
 
 static const struct link_role roles[] = {
-	{ PROC_POLICYD, PROC_SMTPD, policyd_handlers, closed },
-	{ PROC_SPOOLD, PROC_SMTPD, spoold_handlers, closed },
+	{ .self = PROC_POLICYD, .peer = PROC_SMTPD,
+	    .handlers = policyd_handlers, .closed = closed },
+	{ .self = PROC_SPOOLD, .peer = PROC_SMTPD,
+	    .handlers = spoold_handlers, .closed = closed },
 };
 
 static void

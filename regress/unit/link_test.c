@@ -32,6 +32,8 @@ static struct {
 	int		 failed;
 	void		*context;
 	int		 closed;
+	int		 arrivals;
+	int		 asked_before;	/* seen at the last of them */
 	const char	*why;
 	int		 fd;
 } seen;
@@ -82,6 +84,13 @@ on_closed(struct link *link, const char *why, void *arg)
 	seen.why = why;
 }
 
+static void
+on_arrived(void)
+{
+	seen.arrivals++;
+	seen.asked_before = seen.asked;
+}
+
 static const struct link_handler asker_handlers[] = {
 	{ IMSG_RCPT_CHECK_ANS, on_rcpt_check_ans }, { IMSG_NONE, NULL }
 };
@@ -95,16 +104,20 @@ static const struct link_handler deliver_handlers[] = {
 	{ IMSG_USER_WORKER_REQ, on_user_worker }, { IMSG_NONE, NULL }
 };
 static const struct link_role asker = {
-	PROC_SMTPD, PROC_POLICYD, asker_handlers, on_closed
+	.self = PROC_SMTPD, .peer = PROC_POLICYD, .handlers = asker_handlers,
+	.closed = on_closed
 };
 static const struct link_role owner = {
-	PROC_POLICYD, PROC_SMTPD, owner_handlers, on_closed
+	.self = PROC_POLICYD, .peer = PROC_SMTPD, .handlers = owner_handlers,
+	.closed = on_closed, .arrived = on_arrived
 };
 static const struct link_role spoold = {
-	PROC_SPOOLD, PROC_DELIVER, spoold_handlers, on_closed
+	.self = PROC_SPOOLD, .peer = PROC_DELIVER, .handlers = spoold_handlers,
+	.closed = on_closed
 };
 static const struct link_role deliver = {
-	PROC_DELIVER, PROC_SPOOLD, deliver_handlers, on_closed
+	.self = PROC_DELIVER, .peer = PROC_SPOOLD, .handlers = deliver_handlers,
+	.closed = on_closed
 };
 
 static void
@@ -172,6 +185,29 @@ test_ask_and_answer(void **unused)
 	turns();
 	assert_int_equal(seen.answered, 1);
 	assert_ptr_equal(seen.context, &here);
+	link_free(a);
+	link_free(b);
+}
+
+/* Frames of one write are announced once, before the first is handled. */
+static void
+test_arrival(void **unused)
+{
+	struct link *a, *b;
+	int i;
+
+	(void)unused;
+	pair(&asker, &owner, &a, &b);
+	for (i = 0; i < 10; i++)
+		ask(a, NULL);
+	turns();
+	assert_int_equal(seen.asked, 10);
+	assert_int_equal(seen.arrivals, 1);
+	assert_int_equal(seen.asked_before, 0);
+	ask(a, NULL);
+	turns();
+	assert_int_equal(seen.arrivals, 2);
+	assert_int_equal(seen.asked_before, 10);
 	link_free(a);
 	link_free(b);
 }
@@ -378,6 +414,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ask_and_answer),
+		cmocka_unit_test(test_arrival),
 		cmocka_unit_test(test_credit),
 		cmocka_unit_test(test_forgotten_answer_is_dropped),
 		cmocka_unit_test(test_loss_fails_asks),
