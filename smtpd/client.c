@@ -155,6 +155,11 @@ session_new(struct listener *listener, int fd, const struct netaddr *address,
 	session->listener = listener;
 	session->settings = listener->settings;
 	session->address = *address;
+	if (session->settings->local)
+		(void)strlcpy(session->name, "local", sizeof(session->name));
+	else
+		(void)netaddr_print(address, session->name,
+		    sizeof(session->name));
 	session_listen(session, sessions.base);
 	TAILQ_INSERT_TAIL(&sessions.all, session, entry);
 	listener->sessions++;

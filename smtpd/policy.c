@@ -4,7 +4,6 @@
  * as soon as there is a new one.  What has no answer after a while is 451.
  */
 #include <event2/event.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
@@ -38,10 +37,10 @@ ask_rcpt_check(struct question *question)
 	memset(&req, 0, sizeof(req));
 	req.session = session->id;
 	req.client = session->client;
-	(void)snprintf(req.sender, sizeof(req.sender), "%s",
-	    session->transaction->sender);
-	(void)snprintf(req.recipient, sizeof(req.recipient), "%s",
-	    question->recipient);
+	(void)strlcpy(req.sender, session->transaction->sender,
+	    sizeof(req.sender));
+	(void)strlcpy(req.recipient, question->recipient,
+	    sizeof(req.recipient));
 	question->link = policy.link;
 	question->id = link_ask(question->link, IMSG_RCPT_CHECK_REQ, &req, NULL,
 	    0, -1, question);
@@ -54,8 +53,8 @@ policy_ask(struct session *session, const char *recipient)
 
 	question->session = session;
 	question->since = clock_monotonic();
-	(void)snprintf(question->recipient, sizeof(question->recipient), "%s",
-	    recipient);
+	(void)strlcpy(question->recipient, recipient,
+	    sizeof(question->recipient));
 	question->waiting = true;
 	if (TAILQ_EMPTY(&policy.open))
 		set_timer();

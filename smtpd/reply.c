@@ -83,33 +83,36 @@ reply_class(enum reply reply)
 	return row_of(reply)->code[0] - '0';
 }
 
-/* Put text where the * is; what finds no room is cut off. */
+/* Put text behind n octets of out; what finds no room is cut off. */
 static size_t
-fill(const char *text, const char *argument, char *out, size_t size)
+put(char *out, size_t size, size_t n, const char *text, size_t length)
 {
-	const char *star = strchr(text, '*');
-	int n;
-
-	if (star == NULL)
-		n = snprintf(out, size, "%s", text);
-	else
-		n = snprintf(out, size, "%.*s%s%s", (int)(star - text), text,
-		    argument != NULL ? argument : "", star + 1);
-	return (size_t)n < size ? (size_t)n : size - 1;
+	if (length > size - n)
+		length = size - n;
+	memcpy(out + n, text, length);
+	return n + length;
 }
 
 size_t
 reply_print(enum reply reply, const char *argument, char *out, size_t size)
 {
 	const struct row *row = row_of(reply);
-	size_t n, room = size - 3;	/* CR LF NUL */
+	size_t n = 0, room = size - 3;	/* CR LF NUL */
+	size_t star = strcspn(row->text, "*");
 
-	if (row->status != NULL)
-		n = (size_t)snprintf(out, room, "%s %s ", row->code,
-		    row->status);
-	else
-		n = (size_t)snprintf(out, room, "%s ", row->code);
-	n += fill(row->text, argument, out + n, room - n);
+	n = put(out, room, n, row->code, strlen(row->code));
+	n = put(out, room, n, " ", 1);
+	if (row->status != NULL) {
+		n = put(out, room, n, row->status, strlen(row->status));
+		n = put(out, room, n, " ", 1);
+	}
+	n = put(out, room, n, row->text, star);
+	if (row->text[star] == '*') {
+		if (argument != NULL)
+			n = put(out, room, n, argument, strlen(argument));
+		n = put(out, room, n, row->text + star + 1,
+		    strlen(row->text + star + 1));
+	}
 	memcpy(out + n, "\r\n", 3);
 	return n + 2;
 }

@@ -54,16 +54,11 @@ static const char *const state_names[SESSION_STATES] = {
 void
 session_log(const struct session *session, int priority, const char *word)
 {
-	char text[NETADDR_TEXT], id[QUEUEID_LENGTH + 1];
-
 	log_begin_to(session->settings->logger, priority, word);
-	log_string("session", queueid_print(session->id, id));
-	if (session->settings->local) {
-		log_string("client", "local");
+	log_id("session", session->id);
+	log_string("client", session->name);
+	if (session->settings->local)
 		log_number("uid", session->client.uid);
-	} else
-		log_string("client", netaddr_print(&session->address, text,
-		    sizeof(text)));
 }
 
 /* What must be true in each state. */
@@ -89,10 +84,12 @@ session_set_state(struct session *session, enum session_state state)
 	    (edges[session->state] & BIT(state)) == 0)
 		fatalx("session: from %s to %s", state_names[session->state],
 		    state_names[state]);
-	session_log(session, LOG_DEBUG, "state");
-	log_string("from", state_names[session->state]);
-	log_string("to", state_names[state]);
-	log_end();
+	if (log_wants(LOG_DEBUG)) {
+		session_log(session, LOG_DEBUG, "state");
+		log_string("from", state_names[session->state]);
+		log_string("to", state_names[state]);
+		log_end();
+	}
 	session->state = state;
 	session_check(session);
 }

@@ -396,6 +396,7 @@ struct session {
 	struct buffer	 output;
 	struct w_client	 client;
 	struct netaddr	 address;
+	char		 name[NETADDR_TEXT];	/* the client's, in the log */
 	int64_t		 errors;
 	int64_t		 unknown;
 	uint32_t	 messages;

@@ -12,7 +12,6 @@
  *   GATHERING -> COMMITTING [commit]
  *   any -> ENDED [fail, transaction_withdraw, on_txn_commit_ans]
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,18 +141,18 @@ tell_envelope(struct transaction *txn)
 	open.client = txn->session->client;
 	open.body = (uint8_t)txn->parameters.body;
 	open.ret = (uint8_t)txn->parameters.ret;
-	(void)snprintf(open.sender, sizeof(open.sender), "%s", txn->sender);
+	(void)strlcpy(open.sender, txn->sender, sizeof(open.sender));
 	memcpy(open.envid, txn->parameters.envid, sizeof(open.envid));
 	link_tell(spool.link, IMSG_TXN_OPEN_NTF, &open, NULL, 0, -1);
 	for (i = 0; i < txn->count; i++) {
 		memset(&rcpt, 0, sizeof(rcpt));
 		rcpt.id = txn->id;
 		rcpt.notify = txn->recipients[i].notify;
-		(void)snprintf(rcpt.address, sizeof(rcpt.address), "%s",
-		    txn->recipients[i].address);
+		(void)strlcpy(rcpt.address, txn->recipients[i].address,
+		    sizeof(rcpt.address));
 		if (txn->recipients[i].orcpt != NULL)
-			(void)snprintf(rcpt.orcpt, sizeof(rcpt.orcpt), "%s",
-			    txn->recipients[i].orcpt);
+			(void)strlcpy(rcpt.orcpt, txn->recipients[i].orcpt,
+			    sizeof(rcpt.orcpt));
 		link_tell(spool.link, IMSG_TXN_RCPT_NTF, &rcpt, NULL, 0, -1);
 	}
 	txn->opened = true;
