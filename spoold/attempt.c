@@ -87,7 +87,7 @@ attempt_wait(struct outcome *outcome, struct recipient *recipient)
 	ending->brief = lane->brief;
 	ending->not_before = lane->closed_until +
 	    (int64_t)arc4random_uniform(SPREAD);
-	(void)strlcpy(ending->why, "the next hop is closed until then",
+	(void)strlcpy(ending->why, "its next hop is closed",
 	    sizeof(ending->why));
 	return ending;
 }

@@ -237,22 +237,25 @@ add_lane(struct inquiry *inquiry, const char *text, const char *hop,
 	(void)strlcpy(name->exchange, exchange, sizeof(name->exchange));
 }
 
-/* What of a lane's mail is in the database. */
+/* What of a lane's mail is in the database; of the lane itself, if known. */
 static void
-put_waiting(FILE *out, const char *lane)
+put_waiting(FILE *out, const char *name, const struct lane *lane)
 {
 	enum sql	 sql = SQL_LANE_WAITING;
-	int64_t		 count;
+	int64_t		 count, next;
 
-	if (db_ask(sql, "tu", lane, COUNT_MAX + 1U) == 1 &&
+	if (db_ask(sql, "tu", name, COUNT_MAX + 1U) == 1 &&
 	    (count = db_integer(sql, 0)) > 0) {
+		next = db_integer(sql, 2);
+		if (lane != NULL && lane->asleep && lane->closed_until < next)
+			next = lane->closed_until;
 		fprintf(out, "waiting: %lld\n", (long long)(count >
 		    COUNT_MAX ? COUNT_MAX : count));
 		if (count > COUNT_MAX)
 			fputs("and-more: yes\n", out);
 		fprintf(out, "oldest: %lld\nnext: %lld\n",
 		    (long long)(db_integer(sql, 1) / SECOND),
-		    (long long)(db_integer(sql, 2) / SECOND));
+		    (long long)(next / SECOND));
 	} else
 		fputs("waiting: 0\n", out);
 	db_end(sql);
@@ -268,7 +271,7 @@ put_lane(struct inquiry *inquiry, const struct hop_name *name)
 
 	fputs("\nlane: ", inquiry->out);
 	put_lines(inquiry->out, "", name->text, strlen(name->text));
-	put_waiting(inquiry->out, name->text);
+	put_waiting(inquiry->out, name->text, lane);
 	fprintf(inquiry->out, "active: %u\n", lane != NULL ? lane->count : 0);
 	if (lane == NULL)
 		return;

@@ -51,7 +51,7 @@ add_recipient(struct tail *tail, enum sql sql, uint32_t state, bool visible)
 {
 	struct w_ctl_recipient	*shown = tail_add(tail, sizeof(*shown));
 
-	shown->next = state == CTL_DEFERRED ? db_integer(sql, 3) : 0;
+	shown->next = state == CTL_DEFERRED ? queue_next_of_row(sql) : 0;
 	shown->row = (uint32_t)db_integer(sql, 1);
 	shown->attempts = (uint32_t)db_integer(sql, 4);
 	shown->state = state;

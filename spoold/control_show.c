@@ -170,7 +170,8 @@ static void
 put_future(FILE *out, const struct recipient *row,
     const struct recipient *in_work)
 {
-	char	 why[WIRE_TEXT + 64] = "";
+	const struct lane	*lane;
+	char			 why[WIRE_TEXT + 64] = "";
 
 	if (in_work != NULL) {
 		put(out, "now", "%s", doing_name(in_work));
@@ -190,9 +191,14 @@ put_future(FILE *out, const struct recipient *row,
 		put(out, "why", "held: see postctl release");
 	if (row->stored != STORED_DEFERRED)
 		return;
-	put_time(out, "next", row->next);
+	put_time(out, "next", queue_next_of_row(ROWS));
+	if (row->waits && !db_is_null(ROWS, 18) &&
+	    (lane = lane_find(db_text(ROWS, 18))) != NULL)
+		lane_why(lane, why, sizeof(why));
 	if (queue_is_paused())
 		put(out, "why", "%s", PAUSED);
+	else if (why[0] != '\0')
+		put(out, "why", "%s", why);
 	else if (db_text(ROWS, 24)[0] != '\0')
 		put(out, "why", "%s", db_text(ROWS, 24));
 }

@@ -280,13 +280,17 @@ may_have(const struct lane *lane, uint32_t credit)
 	return lane->pace.proven || credit > CREDIT_LAST;
 }
 
-/* Its hop is closed: all that waits goes back until it opens. */
-static void
+/*
+ * Its hop is closed: all that waits goes back until it opens.  Returns how
+ * many recipients did.
+ */
+static uint32_t
 wait_all(struct lane *lane)
 {
 	struct transaction	*transaction;
 	struct recipient	*recipient;
 	struct outcome		*outcome;
+	uint32_t		 count = 0;
 
 	while ((transaction = TAILQ_FIRST(&lane->waiting)) != NULL) {
 		transaction_leave_lane(transaction);
@@ -297,10 +301,12 @@ wait_all(struct lane *lane)
 			    waiting);
 			recipient->holder = NULL;
 			(void)attempt_wait(outcome, recipient);
+			count++;
 		}
 		outcome_store(outcome);
 		free(transaction);
 	}
+	return count;
 }
 
 enum turn {
@@ -318,7 +324,7 @@ take_turn(struct lane *lane, int64_t now, int64_t monotonic)
 	struct link		*link = relays_link(lane);
 
 	if (lane->closed_until > now)
-		wait_all(lane);
+		(void)wait_all(lane);
 	transaction = TAILQ_FIRST(&lane->waiting);
 	if (transaction == NULL || lane->out >= lane->pace.allowed ||
 	    lane->out >= lane->limits.connections)
@@ -481,6 +487,18 @@ on_relay_result(struct link *link, struct frame *frame, void *arg)
 	ending->brief = result->brief != 0;
 }
 
+/* What goes back without a try is told of together. */
+static void
+log_closed(const struct lane *lane, uint32_t waiting)
+{
+	log_begin(LOG_INFO, "closed");
+	log_string("hop", lane->text);
+	log_seconds("for", lane->closed_until - clock_now());
+	log_number("waiting", waiting);
+	log_string("reason", lane->reason != NULL ? lane->reason : "");
+	log_end();
+}
+
 /*
  * What the transaction has taught of its hop: how much it bears, and whether
  * it is closed.  Then nothing else is tried until it opens, and at first but
@@ -491,18 +509,18 @@ learn(struct transaction *transaction, bool reached, int64_t closed_until,
     const struct ending *ending)
 {
 	struct lane	*lane = transaction->lane;
+	bool		 closes = closed_until > clock_now();
 
+	if (reached && !closes)
+		lane_open(lane);
 	if (reached)
 		pace_reached(&lane->pace, lane->limits.connections);
 	else
 		pace_failed(&lane->pace);
-	if (closed_until <= clock_now()) {
-		if (reached)
-			lane_open(lane);
+	if (!closes)
 		return;
-	}
 	lane_close(lane, closed_until, ending);
-	wait_all(lane);
+	log_closed(lane, wait_all(lane));
 }
 
 static void

@@ -13,6 +13,8 @@
 #include "spoold.h"
 
 #define SHARE_LEAST	32	/* recipients, however full the window */
+#define SHARE_CLOSED	16	/* of a closed hop: they cannot go, and only
+				   see to their notices and ends */
 #define PART		4	/* of what is free: one */
 #define BY		" by "
 #define USER		"user "
@@ -33,6 +35,7 @@ TAILQ_HEAD(lane_list, lane);
 
 static struct lanes	 lanes = RB_INITIALIZER(&lanes);
 static struct lane_list	 behind = TAILQ_HEAD_INITIALIZER(behind);
+static struct lane_list	 sleeping = TAILQ_HEAD_INITIALIZER(sleeping);
 
 bool
 lane_is_hop(const struct lane *lane)
@@ -145,6 +148,8 @@ share(const struct lane *lane)
 	const struct rate	*rate = &lane->limits.rate;
 	int64_t			 most, soon;
 
+	if (lane->closed_until > clock_now())
+		return SHARE_CLOSED;
 	most = (settings()->window - (int64_t)queue_size()) / PART;
 	if (most < SHARE_LEAST || is_probed(lane))
 		most = SHARE_LEAST;
@@ -242,6 +247,34 @@ lane_turn(const struct lane *lane, int64_t now)
 
 /* ---- closed and open ---- */
 
+void
+lane_set_asleep(struct lane *lane, bool asleep)
+{
+	if (lane->asleep == asleep)
+		return;
+	lane->asleep = asleep;
+	if (asleep)
+		TAILQ_INSERT_TAIL(&sleeping, lane, sleeping);
+	else
+		TAILQ_REMOVE(&sleeping, lane, sleeping);
+}
+
+/*
+ * One that is asleep and can be tried again, or NULL: its time has passed, or
+ * mail of it has reached a server.
+ */
+struct lane *
+lane_next_awake(int64_t now)
+{
+	struct lane	*lane;
+
+	TAILQ_FOREACH(lane, &sleeping, sleeping)
+		if (lane->closed_until <= now &&
+		    (lane->closed_until != 0 || lane->pace.proven))
+			return lane;
+	return NULL;
+}
+
 static void
 forget_reason(struct lane *lane)
 {
@@ -319,6 +352,7 @@ static void
 lane_free(struct lane *lane)
 {
 	RB_REMOVE(lanes, &lanes, lane);
+	lane_set_asleep(lane, false);
 	free(lane->flush);
 	free(lane->text);
 	free(lane->hop);

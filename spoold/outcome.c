@@ -115,11 +115,13 @@ expire(struct ending *ending)
 static void
 set_next(struct ending *ending, const struct retry_facts *facts)
 {
-	ending->next = retry_next(settings(), facts);
 	if (ending->waited) {
-		ending->next = ending->not_before;
+		ending->next = retry_look(settings(), facts);
+		if (ending->next < ending->not_before)
+			ending->next = ending->not_before;
 		return;
 	}
+	ending->next = retry_next(settings(), facts);
 	(void)snprintf(ending->why, sizeof(ending->why),
 	    "back-off after attempt %u", facts->attempts);
 	if (ending->not_before <= ending->next)
@@ -174,6 +176,8 @@ decide(struct ending *ending, int64_t now)
 {
 	struct recipient	*recipient = ending->recipient;
 
+	ending->again = ending->waited && recipient->waits;
+	recipient->waits = ending->waited;
 	switch (ending->kind) {
 	case ENDING_DEFERRED:
 		decide_retry(ending, now);
@@ -407,7 +411,9 @@ log_ending(const struct ending *ending)
 	const struct recipient	*recipient = ending->recipient;
 	const struct route	*route = recipient->route;
 
-	if (ending->kind == ENDING_PUT_BACK)
+	/* That it still waits for its hop is told of the hop alone. */
+	if (ending->kind == ENDING_PUT_BACK ||
+	    (ending->again && ending->kind == ENDING_DEFERRED))
 		return;
 	log_begin(LOG_INFO, word_of(ending));
 	log_id("id", recipient->message->id);
@@ -483,6 +489,8 @@ end_one(struct message *message, struct ending *ending)
 	log_ending(ending);
 	if (ending->kind == ENDING_PUT_BACK && recipient->lane != NULL)
 		lane_set_backlog(recipient->lane, true);
+	if (ending->waited && recipient->lane != NULL)
+		lane_set_asleep(recipient->lane, true);
 	if (ending->next > 0)
 		queue_due_at(ending->next);
 	if (ending->kind == ENDING_FAILED || ending->next > 0)

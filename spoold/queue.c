@@ -281,6 +281,22 @@ queue_rescan(void)
 	queue_wake();
 }
 
+/*
+ * The lane goes through its rows from the first on: all, for a run of the
+ * queue, or those that waited for it to open.
+ */
+static void
+flush_lane(struct lane *lane, bool all)
+{
+	if (lane->flush == NULL &&
+	    (lane->flush = calloc(1, sizeof(*lane->flush))) == NULL)
+		fatal("queue");
+	memset(lane->flush, 0, sizeof(*lane->flush));
+	lane->flush_all = all;
+	lane_set_asleep(lane, false);
+	lane_set_backlog(lane, true);
+}
+
 /* Try all that is deferred, once, whatever its time. */
 void
 queue_flush(void)
@@ -292,12 +308,29 @@ queue_flush(void)
 	queue.flush_began = clock_now();
 	while ((lane = lane_next_of(lane, "")) != NULL)
 		if (lane->flush != NULL)
-			memset(lane->flush, 0, sizeof(*lane->flush));
+			flush_lane(lane, true);
 	lane_open_all();
 	queue_wake();
 }
 
 /* ---- fetching ---- */
+
+/*
+ * When the row that a statement stands at is tried: at its own time, or when
+ * its hop opens.
+ */
+int64_t
+queue_next_of_row(enum sql sql)
+{
+	const struct lane	*lane;
+	int64_t			 next = db_integer(sql, 3);
+
+	if (!store_row_waits(sql) || db_is_null(sql, 18) ||
+	    (lane = lane_find(db_text(sql, 18))) == NULL ||
+	    lane->closed_until == 0 || lane->closed_until > next)
+		return next;
+	return lane->closed_until;
+}
 
 /* The message of a row, from memory or from its own row. */
 static struct message *
@@ -308,15 +341,6 @@ message_of(uint64_t id)
 	if (message == NULL && (message = store_load_message(id)) != NULL)
 		add_message(message);
 	return message;
-}
-
-/* Its lane's rows are to be gone through for a run of the queue. */
-static void
-flush_lane(struct lane *lane)
-{
-	if (lane->flush == NULL &&
-	    (lane->flush = calloc(1, sizeof(*lane->flush))) == NULL)
-		fatal("queue");
 }
 
 /*
@@ -336,8 +360,8 @@ is_crowded(enum sql sql, bool flushing)
 		return true;
 	if (lane_room(lane) > 0)
 		return false;
-	if (flushing)
-		flush_lane(lane);
+	if (flushing && (lane->flush == NULL || !lane->flush_all))
+		flush_lane(lane, true);
 	lane_set_backlog(lane, true);
 	return true;
 }
@@ -370,6 +394,10 @@ fetch(enum sql sql)
 		if (!db_is_null(sql, 18))
 			(void)lane_join(recipient,
 			    lane_of_text(db_text(sql, 18)));
+		/* Came by itself: this lane may have slept before we began. */
+		if (recipient->waits && recipient->lane != NULL &&
+		    sql == SQL_DUE)
+			lane_set_asleep(recipient->lane, true);
 		queue_take(recipient);
 	}
 	message->pins--;
@@ -438,7 +466,16 @@ fetch_flush(void)
 	return result == 1;
 }
 
-/* A slice of a run of the queue for a lane that has room again. */
+/* Is the row at which the lane stands one that it goes through them for? */
+static bool
+is_wanted(const struct lane *lane)
+{
+	return lane->flush_all ?
+	    db_integer(SQL_DUE_LANE, 22) < queue.flush_began :
+	    store_row_waits(SQL_DUE_LANE);
+}
+
+/* A slice of its rows for a lane that goes through them and has room. */
 static void
 fetch_flush_lane(struct lane *lane)
 {
@@ -454,15 +491,16 @@ fetch_flush_lane(struct lane *lane)
 		cursor->message = (uint64_t)db_integer(SQL_DUE_LANE, 0);
 		cursor->row = (uint32_t)db_integer(SQL_DUE_LANE, 1);
 		cursor->next = db_integer(SQL_DUE_LANE, 3);
-		if (db_integer(SQL_DUE_LANE, 22) < queue.flush_began)
+		if (is_wanted(lane))
 			fetch(SQL_DUE_LANE);
 	}
 	db_end(SQL_DUE_LANE);
-	if ((result == 0 && rows < SLICE) ||
-	    lane->closed_until > clock_now()) {
-		free(lane->flush);
-		lane->flush = NULL;
-	}
+	if (lane->closed_until > clock_now())
+		lane_set_asleep(lane, true);
+	else if (result != 0 || rows == SLICE)
+		return;
+	free(lane->flush);
+	lane->flush = NULL;
 }
 
 /* A slice for a lane that has room again. */
@@ -545,10 +583,23 @@ look_for_work(void *unused)
 		loop_again();
 }
 
+/* Hops that have opened go through what waited for that. */
+static void
+wake_lanes(int64_t now)
+{
+	struct lane	*lane;
+
+	while ((lane = lane_next_awake(now)) != NULL) {
+		flush_lane(lane, lane->flush != NULL && lane->flush_all);
+		queue_wake();
+	}
+}
+
 /* Once a second. */
 void
 queue_tick(int64_t now)
 {
+	wake_lanes(now);
 	if (clock_monotonic() >= queue.rescan_at) {
 		queue.rescan_at = clock_monotonic() + RESCAN;
 		queue_rescan();

@@ -26,16 +26,48 @@ retry_next(const struct settings *limits, const struct retry_facts *facts)
 	return facts->now + delay;
 }
 
+static int64_t
+lifetime(const struct settings *limits, const struct retry_facts *facts)
+{
+	int64_t	 least = limits->expire;
+
+	if (facts->is_bounce && limits->bounce_expire < least)
+		least = limits->bounce_expire;
+	if (facts->is_brief && BRIEF < least)
+		least = BRIEF;
+	return least;
+}
+
+/*
+ * When one that waits for its next hop to open is looked at, should that stay
+ * closed: seldom, since each look is a write and the hop's opening brings them
+ * all, but in time for its notice of delay and for its end, with enough tries
+ * by then.
+ */
+int64_t
+retry_look(const struct settings *limits, const struct retry_facts *facts)
+{
+	int64_t	 end = facts->arrival + lifetime(limits, facts);
+	int64_t	 notice = facts->arrival + limits->delay_notice;
+	int64_t	 delay = (end - facts->now) / TRIES_BEFORE_EXPIRY, next;
+
+	if (delay > limits->retry_max)
+		delay = limits->retry_max;
+	if (delay < limits->retry_min)
+		delay = limits->retry_min;
+	next = facts->now + delay - delay / 4 * (facts->random % 1024) / 1024;
+	if (next > end && facts->now < end)
+		next = end;
+	if (limits->delay_notice > 0 && !facts->is_bounce &&
+	    next > notice && facts->now < notice)
+		next = notice;
+	return next;
+}
+
 bool
 retry_expired(const struct settings *limits, const struct retry_facts *facts)
 {
-	int64_t	 lifetime = limits->expire;
-
-	if (facts->is_bounce && limits->bounce_expire < lifetime)
-		lifetime = limits->bounce_expire;
-	if (facts->is_brief && BRIEF < lifetime)
-		lifetime = BRIEF;
-	return facts->now - facts->arrival >= lifetime &&
+	return facts->now - facts->arrival >= lifetime(limits, facts) &&
 	    facts->tries >= TRIES_BEFORE_EXPIRY;
 }
 

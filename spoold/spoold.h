@@ -129,6 +129,7 @@ struct recipient {
 	bool		 had_route;
 	bool		 refused;	/* undeliverable from the start */
 	bool		 warned;	/* a delay notice was sent */
+	bool		 waits;		/* for its next hop to open */
 	/*
 	 * The operator has given it up: it fails without another attempt when
 	 * it is next taken, or when the one that is out comes back.  Set by
@@ -285,6 +286,7 @@ int		 store_count_rows(uint64_t, int);
 int		 store_recount(void);
 int		 store_load_body(struct message *);
 struct recipient *store_recipient(enum sql, struct message *);
+bool		 store_row_waits(enum sql);
 struct ending;
 int		 store_defer(const struct ending *);
 int		 store_end(const struct ending *);
@@ -381,6 +383,7 @@ bool		 queue_may_try(void);
 void		 queue_wake(void);
 size_t		 queue_size(void);
 bool		 queue_is_paused(void);
+int64_t		 queue_next_of_row(enum sql);
 
 /* pace.c: pure; how much a next hop bears */
 
@@ -435,7 +438,15 @@ struct lane {
 	uint32_t	 count;		/* recipients in the window */
 	bool		 backlog;	/* more wait in the database */
 	bool		 is_ready;
-	struct cursor	*flush;		/* of a run of the queue, or NULL */
+	/*
+	 * Rows of it in the database wait for it to open, whatever their own
+	 * time: when it does, it goes through them.
+	 */
+	bool		 asleep;
+	TAILQ_ENTRY(lane) sleeping;
+	struct cursor	*flush;		/* it goes through its rows, or NULL */
+	bool		 flush_all;	/* in a run of the queue; else through
+					   those that wait for it to open */
 	int64_t		 closed_until;
 	/* Why it is closed: what its last try ended with. */
 	char		*reason;
@@ -459,6 +470,8 @@ struct lane	*lane_of_text(const char *);
 bool		 lane_is_hop(const struct lane *);
 void		 lane_close(struct lane *, int64_t, const struct ending *);
 void		 lane_set_backlog(struct lane *, bool);
+void		 lane_set_asleep(struct lane *, bool);
+struct lane	*lane_next_awake(int64_t);
 void		 lane_leave(struct recipient *);
 void		 lane_open(struct lane *);
 void		 lane_open_all(void);
@@ -560,6 +573,7 @@ struct ending {
 	int64_t		 next;
 	bool		 waited;	/* DEFERRED: it was not tried, its
 					   next hop was; no attempt of its */
+	bool		 again;		/* waited, and had waited before */
 	char		 why[64];	/* why it waits till next */
 	bool		 expired;
 	bool		 warn;		/* send a delay notice */
@@ -597,6 +611,8 @@ struct retry_facts {
 };
 
 int64_t		 retry_next(const struct settings *,
+		    const struct retry_facts *);
+int64_t		 retry_look(const struct settings *,
 		    const struct retry_facts *);
 bool		 retry_expired(const struct settings *,
 		    const struct retry_facts *);

@@ -17,7 +17,8 @@ enum flag {
 	FLAG_HAD_ROUTE	= 1 << 0,
 	FLAG_REFUSED	= 1 << 1,
 	FLAG_WARNED	= 1 << 2,
-	FLAG_GIVE_UP	= 1 << 3	/* db_sql.c knows it too */
+	FLAG_GIVE_UP	= 1 << 3,	/* db_sql.c knows it too */
+	FLAG_WAITS	= 1 << 4
 };
 
 static struct {
@@ -375,7 +376,8 @@ flags_of(const struct recipient *recipient)
 	return (recipient->had_route ? FLAG_HAD_ROUTE : 0) |
 	    (recipient->refused ? FLAG_REFUSED : 0) |
 	    (recipient->warned ? FLAG_WARNED : 0) |
-	    (recipient->give_up ? FLAG_GIVE_UP : 0);
+	    (recipient->give_up ? FLAG_GIVE_UP : 0) |
+	    (recipient->waits ? FLAG_WAITS : 0);
 }
 
 int
@@ -427,6 +429,7 @@ store_recipient(enum sql sql, struct message *message)
 	recipient->refused = (flags & FLAG_REFUSED) != 0;
 	recipient->warned = (flags & FLAG_WARNED) != 0;
 	recipient->give_up = (flags & FLAG_GIVE_UP) != 0;
+	recipient->waits = (flags & FLAG_WAITS) != 0;
 	recipient->parent = (uint32_t)db_integer(sql, 10);
 	recipient->place = (uint32_t)db_integer(sql, 11);
 	replace_text(&recipient->target, db_text(sql, 13));
@@ -448,6 +451,14 @@ store_recipient(enum sql sql, struct message *message)
 	TAILQ_REMOVE(&message->recipients, recipient, of_message);
 	recipient_free(recipient);
 	return NULL;
+}
+
+/* Does the row that a statement stands at wait for its next hop to open? */
+bool
+store_row_waits(enum sql sql)
+{
+	return db_integer(sql, 2) == STORED_DEFERRED &&
+	    (db_integer(sql, 9) & FLAG_WAITS) != 0;
 }
 
 /* The line of the configuration that sent it where it went; NULL unknown. */

@@ -64,7 +64,7 @@ apply(sqlite3_stmt *statement, const char *types, ...)
 static struct {
 	int64_t		 id;
 	int64_t		 size;
-	int64_t		 next;
+	int64_t		 arrival;
 	uint64_t	 kind;		/* with in_file */
 	char		 sender[WIRE_ADDRESS];
 	char		*octets;
@@ -95,7 +95,7 @@ find(const char *address)
 {
 	sqlite3_stmt	*s;
 
-	s = prepare("SELECT m.id, m.size, r.next, m.kind * 2, m.sender,"
+	s = prepare("SELECT m.id, m.size, m.arrival, m.kind * 2, m.sender,"
 	    " b.octets FROM recipient r JOIN message m ON m.id = r.message"
 	    " JOIN body b ON b.id = m.id WHERE r.address = ? AND r.state = 1"
 	    " AND m.rows = 1");
@@ -104,7 +104,7 @@ find(const char *address)
 		errx(1, "no message waits for %s alone", address);
 	old.id = sqlite3_column_int64(s, 0);
 	old.size = sqlite3_column_int64(s, 1);
-	old.next = sqlite3_column_int64(s, 2);
+	old.arrival = sqlite3_column_int64(s, 2);
 	old.kind = (uint64_t)sqlite3_column_int64(s, 3);
 	(void)strlcpy(old.sender, (const char *)sqlite3_column_text(s, 4),
 	    sizeof(old.sender));
@@ -139,7 +139,7 @@ copy_all(const char *domain, int64_t first, int64_t copies)
 		(void)snprintf(address, sizeof(address), "u%lld%s",
 		    (long long)n + 1, domain);
 		apply(message, "iii", id, sum, sum_message(id, sum));
-		apply(recipient, "itii", id, address, old.next +
+		apply(recipient, "itii", id, address, old.arrival +
 		    (int64_t)arc4random_uniform(HOUR / 1000) * 1000,
 		    sum_recipient(id, address));
 		apply(body, "i", id);

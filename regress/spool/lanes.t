@@ -84,12 +84,60 @@ def test_closed():
     late = spool.send('relay-hold@x')
     ok('what comes now joins them', spool.events(late) == [] and
        len(spool.log('deferred', late)) == 1)
+    ok('that it is closed is told once', len(spool.log('closed')) == 1 and
+       'waiting=35' in spool.log('closed')[0], spool.log('closed'))
     spool.do('let', 4)
-    ok('an answer from before opens it', spool.do('held') == ['ok', '0'])
-    for i in range(3):
-        spool.do('run', 5)
-    ok('when it is due it goes', int(spool.do('held')[1]) >= 1,
+    spool.do('run', 2)
+    ok('an answer from before opens it', int(spool.do('held')[1]) >= 1,
        spool.do('held'))
+    go_on(spool, 40)
+    ok('and all that waited for that goes',
+       len(spool.log('relayed')) == 40, len(spool.log('relayed')))
+    spool.end()
+
+
+def go_on(spool, wanted):
+    """Let go what is held until so many are relayed."""
+    for i in range(20):
+        if len(spool.log('relayed')) >= wanted:
+            break
+        spool.do('let', 20)
+        spool.do('run', 1)
+
+
+def test_asleep():
+    spool = Spool()
+    control = Control(spool)
+    ids = [spool.send('relay-hold@x', wait=0) for i in range(20)]
+    spool.do('run', 1)
+    spool.do('close', 5, 1000)
+    told = control.show(ids[-1])
+    ok('what waits for a closed hop says so, and until when',
+       re.search('why: the next hop is closed for 99. s: ', told) and
+       int(re.search('next: ([0-9]+)', told).group(1)) -
+       int(re.search('arrival: ([0-9]+)', told).group(1)) < 1100, told)
+    spool.do('stop')
+    ok('its own time is that of its next look', spool.sql(
+        'SELECT count(*), min(next) > max(arrival) + 2600000000, max(next) <'
+        ' max(arrival) + 3700000000, min(why), max(why) FROM recipient JOIN'
+        ' message ON id = message WHERE attempts = 0 AND flags & 16') ==
+       [(15, 1, 1) + 2 * ('its next hop is closed',)],
+       spool.sql('SELECT attempts, tries, next, flags, why FROM recipient'))
+    spool.sql('UPDATE recipient SET next = 0 WHERE message = %d' %
+              number(ids[-1]))
+    spool.do('start')
+    spool.do('run', 1)
+    ok('one that is due is tried', spool.do('held') == ['ok', '1'],
+       spool.do('held'))
+    spool.do('let', 1)
+    spool.do('run', 2)
+    ok('and when it gets through so are those that wait',
+       spool.do('held') == ['ok', '6'], spool.do('held'))
+    go_on(spool, 15)
+    spool.do('run', 2)
+    ok('but not what has a time of its own', len(spool.log('relayed')) == 15
+       and spool.do('held') == ['ok', '0'], (len(spool.log('relayed')),
+                                            spool.do('held')))
     spool.end()
 
 
@@ -107,12 +155,15 @@ def test_probe():
     ok('and if that fails no other connects', spool.do('held') ==
        ['ok', '0'] and len([e for e in spool.events() if 'tried' in e]) == 6,
        spool.events())
+    told = re.findall('deferred id=([0-9a-v]+).*attempts=0',
+                      spool.read('log'))
     spool.do('stop')
-    ok('all of it is due when it opens, in a little while', spool.sql(
-        'SELECT count(*), max(next) - min(next) <= 11000000, min(tries),'
-        ' min(why), max(why) FROM recipient WHERE attempts = 0') ==
-       [(34, 1, 2) + 2 * ('the next hop is closed until then',)],
-       spool.sql('SELECT attempts, tries, next, why FROM recipient'))
+    ok('all else waits on', spool.sql(
+        'SELECT count(*), min(tries) > 0, min(flags), min(why), max(why)'
+        ' FROM recipient WHERE attempts = 0') == [(34, 1, 17) + 2 * ('its next hop is closed',)],
+       spool.sql('SELECT attempts, tries, next, flags, why FROM recipient'))
+    ok('of which each is told once', len(set(told)) == len(told) == 35,
+       told)
     spool.sql('UPDATE recipient SET tries = 4')
     spool.sql('UPDATE message SET arrival = arrival - 500000000000')
     spool.sql('UPDATE recipient SET next = 0')

@@ -124,6 +124,10 @@ class Control:
             '=QQq528s', id, action, amount, b''))
         return struct.unpack_from('=QI', answer)
 
+    def show(self, id):
+        return self.ask('CTL_SHOW_REQ', struct.pack(
+            '=Q', number(id)))[16:].decode()
+
     def status(self):
         return self.ask('CTL_STATUS_REQ', struct.pack('=Q', 0))[8:].decode()
 

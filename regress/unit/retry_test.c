@@ -44,6 +44,50 @@ grows_from_a_minute_to_an_hour(void **state)
 	assert_true(delay(7, 1023) < delay(7, 1));
 }
 
+/* Of one that waits for its next hop; without jitter. */
+static int64_t
+look(int64_t age, int64_t expire)
+{
+	struct settings		 own = limits;
+	struct retry_facts	 facts = {
+		.now = 7 * DAY, .arrival = 7 * DAY - age
+	};
+
+	own.expire = expire;
+	return retry_look(&own, &facts) - facts.now;
+}
+
+static void
+looks_seldom_but_in_time(void **state)
+{
+	struct retry_facts	 facts = {
+		.now = 7 * DAY, .arrival = 7 * DAY - MINUTE, .random = 1023
+	};
+	int64_t			 now = 0;
+	int			 tries = 1;
+
+	(void)state;
+	assert_true(look(MINUTE, 5 * DAY) == HOUR);
+	assert_true(retry_look(&limits, &facts) - facts.now >
+	    HOUR - HOUR / 4);
+	assert_true(retry_look(&limits, &facts) - facts.now < HOUR);
+	/* For the notice of delay, and for the end. */
+	assert_true(look(4 * HOUR - MINUTE, 5 * DAY) == MINUTE);
+	assert_true(look(4 * HOUR, 5 * DAY) == HOUR);
+	assert_true(look(5 * DAY - 1, 5 * DAY) == 1);
+	assert_true(look(5 * DAY, 5 * DAY) == MINUTE);
+	/* Whatever the lifetime, five tries are over little behind its end. */
+	for (; now < 10 * MINUTE; tries++)
+		now += look(now, 10 * MINUTE);
+	assert_true(now + (5 - tries) * MINUTE < 12 * MINUTE);
+	assert_true(look(0, SECOND) == SECOND);
+	/* No notice is sent of a report. */
+	facts.arrival = facts.now - 4 * HOUR + MINUTE;
+	facts.random = 0;
+	facts.is_bounce = true;
+	assert_true(retry_look(&limits, &facts) - facts.now == HOUR);
+}
+
 static void
 expires_by_age_and_tries(void **state)
 {
@@ -97,6 +141,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grows_from_a_minute_to_an_hour),
+		cmocka_unit_test(looks_seldom_but_in_time),
 		cmocka_unit_test(expires_by_age_and_tries),
 		cmocka_unit_test(warns_after_four_hours)
 	};
