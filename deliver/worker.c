@@ -292,8 +292,10 @@ worker_run(const struct w_user_worker_req *req, int fd,
 	else
 		become(&worker);
 	settle(&worker);
-	while ((count = gather(&worker, jobs)) > 0)
-		if (run_batch(&worker, jobs, count) == -1)
-			break;
+	while ((count = gather(&worker, jobs)) > 0 &&
+	    run_batch(&worker, jobs, count) == 0)
+		/* The next one may find the account, or its home. */
+		if (worker.refusal != NULL || worker.home_errno != 0)
+			told_to_retire = 1;
 	_exit(0);
 }

@@ -217,6 +217,8 @@ def test_refusals(deliver, joe, message):
     answer = deliver.job(worker, method=LOCAL, address='x@mx', body=message)
     equal('refused: an account that is gone',
           (answer.verdict, answer.status), (DEFERRED, '4.3.5'))
+    ok('refused: its worker ends, as another may find it',
+       deliver.expect('ended', worker) is not None)
     answer = deliver.job(joe, method=SPOOL, address='joe@mx', body=message)
     equal('refused: the mail spool by another kind of worker',
           (answer.verdict, answer.status), (DEFERRED, '4.3.5'))
