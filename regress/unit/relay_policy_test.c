@@ -69,9 +69,19 @@ secrets_fault(void)
 
 /* ---- helpers ---- */
 
+/* The lists of calls are read anew; a section's stay. */
+static void
+forget(const struct policy *policy)
+{
+	free(policy->tls_names);
+	free(policy->auth);
+}
+
 static void
 configure(const char *text)
 {
+	forget(policy_of_calls(false));
+	forget(policy_of_calls(true));
 	/* Policies point into it: the earlier ones stay, too. */
 	assert_true(test.conf_count < CONFS);
 	test.stores = 0;
