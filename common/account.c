@@ -1,7 +1,10 @@
 /*
- * Account look-ups over getpwnam_r(3) and getpwuid_r(3).  Nothing is cached
- * here, and nothing is decided from errno but by what the call returns.
+ * Account look-ups over getpwnam_r(3) and getpwuid_r(3), and past the former
+ * where it would say what stands in passwd(5).  Nothing is cached here, and
+ * nothing is decided from errno but by what the call returns.
  */
+#include <sys/stat.h>
+
 #include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,8 +15,10 @@
 #include <string.h>
 
 #include "account.h"
+#include "passwd.h"
 
 #define PASSWD		"/etc/passwd"
+#define NSSWITCH	"/etc/nsswitch.conf"
 #define NAME_LENGTH_MAX	255
 #define STRINGS_MIN	1024
 #define STRINGS_MAX	(1024 * 1024)
@@ -135,11 +140,39 @@ look_up(const char *name, uid_t uid, struct account *account)
 	return ACCOUNT_YES;
 }
 
+/* Does what the file of accounts says stand before all else? */
+static bool
+file_is_first(void)
+{
+	static struct stat	 known;
+	static bool		 first;
+	struct stat		 st;
+
+	if (stat(NSSWITCH, &st) == -1)
+		return false;
+	if (st.st_ino != known.st_ino || st.st_dev != known.st_dev ||
+	    st.st_size != known.st_size ||
+	    st.st_mtim.tv_sec != known.st_mtim.tv_sec ||
+	    st.st_mtim.tv_nsec != known.st_mtim.tv_nsec) {
+		first = passwd_files_first(NSSWITCH, "passwd:");
+		known = st;
+	}
+	return first;
+}
+
 enum account_result
 account_by_name(const char *name, struct account *account)
 {
 	if (!name_is_possible(name))
 		return ACCOUNT_NO;
+	if (file_is_first())
+		switch (passwd_find(PASSWD, name, account)) {
+		case 1:
+			return ACCOUNT_YES;
+		case -1:
+			if (errno != ENOENT)
+				return ACCOUNT_FAILED;
+		}
 	return look_up(name, 0, account);
 }
 
@@ -176,13 +209,13 @@ service_loads(const char *service)
 	    strncmp(reason, missing, strlen(missing)) == 0;
 }
 
-/* Hold the services of the line "passwd: a b [reaction] c" together. */
+/* Hold the services of the words "a b [reaction] c" together. */
 static bool
-services_load(char *line)
+services_load(char *words)
 {
 	char *word, *rest = NULL;
 
-	for (word = strtok_r(line, " \t\n", &rest); word != NULL;
+	for (word = strtok_r(words, " \t\n", &rest); word != NULL;
 	    word = strtok_r(NULL, " \t\n", &rest)) {
 		if (!isalpha((unsigned char)*word) ||
 		    strcmp(word, "files") == 0)
@@ -193,32 +226,40 @@ services_load(char *line)
 	return true;
 }
 
-/* Do all services that nsswitch.conf(5) names for accounts load? */
+/* Do all services that nsswitch.conf(5) names for a database load? */
 static bool
-every_service_loads(void)
+every_service_loads(const char *database)
 {
 	FILE *file;
 	char *line = NULL;
-	size_t size = 0;
+	size_t size = 0, length = strlen(database);
 	bool sound = true;
 
-	if ((file = fopen("/etc/nsswitch.conf", "re")) == NULL)
+	if ((file = fopen(NSSWITCH, "re")) == NULL)
 		return true;
 	while (sound && getline(&line, &size, file) != -1) {
 		line[strcspn(line, "#")] = '\0';
-		if (strncmp(line, "passwd:", 7) == 0)
-			sound = services_load(line + 7);
+		if (strncmp(line, database, length) == 0)
+			sound = services_load(line + length);
 	}
 	free(line);
 	(void)fclose(file);
 	return sound;
 }
 
+void
+account_load_services(void)
+{
+	(void)every_service_loads("passwd:");
+	(void)every_service_loads("group:");
+	(void)every_service_loads("initgroups:");
+}
+
 int
 account_prepare(const char **why)
 {
 	no_is_unsure = false;
-	if (!every_service_loads()) {
+	if (!every_service_loads("passwd:")) {
 		no_is_unsure = true;
 		*why = "a service that nsswitch.conf names for accounts is "
 		    "installed but does not load";

@@ -42,4 +42,10 @@ void			account_free(struct account *);
  */
 int	account_prepare(const char **);
 
+/*
+ * Load what look-ups of accounts and groups need, and look nobody up: for a
+ * process whose children will, and would each load it anew.
+ */
+void	account_load_services(void);
+
 #endif

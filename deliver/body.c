@@ -36,7 +36,7 @@ body_stream_new(void)
 {
 	struct body_stream *stream;
 
-	if ((stream = calloc(1, sizeof(*stream))) == NULL)
+	if ((stream = malloc(sizeof(*stream))) == NULL)
 		fatal("body stream");
 	return stream;
 }

@@ -30,6 +30,7 @@ struct child_worker {
 	TAILQ_ENTRY(child_worker) entry;
 	uint64_t	 id;		/* spoold's */
 	pid_t		 pid;
+	enum worker_kind kind;
 	enum worker_end	 end;
 	bool		 orphan;	/* its spoold is gone */
 	struct event	*timer;
@@ -153,18 +154,25 @@ static void
 on_sigchld(int number, short events, void *arg)
 {
 	struct child_worker *worker;
+	bool	 strays = false;
 	pid_t	 pid;
 	int	 status;
 
 	(void)number;
 	(void)events;
 	(void)arg;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if ((worker = worker_by_pid(pid)) != NULL)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		worker = worker_by_pid(pid);
+		/* The other kinds start nothing. */
+		if (worker == NULL || worker->kind == WORKER_PROGRAM)
+			strays = true;
+		if (worker != NULL)
 			worker_ended(worker, status);
 		else
 			drop_reaped(pid, status);
-	kill_strays();
+	}
+	if (strays)
+		kill_strays();
 }
 
 /* ---- what spoold asks ---- */
@@ -195,6 +203,7 @@ fork_worker(const struct w_user_worker_req *req)
 	    SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
 		goto fail;
 	worker->id = req->id;
+	worker->kind = (enum worker_kind)req->kind;
 	strlcpy(worker->name, req->name, sizeof(worker->name));
 	log_flush();		/* or the child would have lines to write */
 	if ((worker->pid = fork()) == -1)
@@ -293,6 +302,8 @@ parent_begin(struct child *child)
 	parent.on_child = evsignal_new(child->base, SIGCHLD, on_sigchld, NULL);
 	if (parent.on_child == NULL || event_add(parent.on_child, NULL) == -1)
 		fatalx("no event");
+	/* What no worker shall have to do for itself: most of its start. */
+	account_load_services();
 	jail_prepare(JAIL_MAILBOX);
 	jail_prepare(JAIL_MBOX);
 	drop_begin(child);
