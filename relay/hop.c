@@ -372,7 +372,12 @@ found_none(struct hop *hop, const struct found *found)
 	if (hop->serving_count > 0) {
 		hop->bears = hop->serving_count;
 		hop->bears_until = clock_monotonic() + BEARS_TIME;
-	} else if (hop->search_count == 0)
+		return;
+	}
+	/* Searches that are under way may still succeed; there is no other
+	   before they end, or they would take turns for ever. */
+	hop->reachable = false;
+	if (hop->search_count == 0)
 		fail_waiting(hop, &fault, host, closed_until);
 }
 

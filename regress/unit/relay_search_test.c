@@ -51,6 +51,7 @@ static struct {
 	size_t		 lookups;
 	char		 trail[1024];	/* of what was connected to */
 	bool		 hold;		/* transactions are not answered */
+	bool		 dead;		/* dying.test greets nobody any more */
 	int		 awaited;
 	int		 done;		/* recipients */
 	struct w_relay_result_ntf result;
@@ -89,6 +90,7 @@ static const struct zone zone[] = {
 	{ "other.test", "127.0.0.1" },
 	{ "busy.test", "127.0.0.1" },
 	{ "badtls.test", "127.0.0.1" },
+	{ "dying.test", "127.0.0.1" },
 	{ "both.test", "2001:db8::1 2001:db8::2 192.0.2.1 192.0.2.2" },
 	{ "private.test", "10.0.0.1" },
 	{ "mixed.test", "10.0.0.1 192.0.2.3" },
@@ -143,7 +145,8 @@ dns_addresses(const char *name, dns_fn fn, void *arg)
 {
 	struct dns_lookup *l = calloc(1, sizeof(*l));
 
-	test.lookups++;
+	/* Nobody goes round and round. */
+	assert_true(++test.lookups < 1000);
 	strlcpy(l->name, name, sizeof(l->name));
 	l->fn = fn;
 	l->arg = arg;
@@ -387,7 +390,8 @@ greet(int fd, short events, void *arg)
 	if (search == NULL)
 		return;
 	c->search = NULL;
-	if (strcmp(e->name, "busy.test") == 0)
+	if (strcmp(e->name, "busy.test") == 0 ||
+	    (test.dead && strcmp(e->name, "dying.test") == 0))
 		reply_fault(&fault, STAGE_GREETING, 451, "4.3.2", "busy");
 	else if (strcmp(e->name, "badtls.test") == 0 && !c->clear)
 		reply_fault(&fault, STAGE_TLS, 451, "4.7.5", "bad tls");
@@ -922,6 +926,38 @@ probes_first(void **state)
 	test.hold = false;
 }
 
+/* A host goes away under load: all that wait for it are told, in time. */
+static void
+gives_up(void **state)
+{
+	struct conversation *c;
+	struct transaction *t;
+	int i;
+
+	(void)state;
+	forget();
+	test.hold = true;
+	for (i = 0; i < 6; i++)
+		submit("two", "10-dying.test");
+	turn();
+	test.dead = true;
+	for (c = test.talks; c < test.talks + test.made; c++) {
+		if (!c->used || c->t == NULL)
+			continue;
+		t = c->t;
+		c->t = NULL;
+		finish(c, t);
+		close_conversation(c);
+	}
+	assert_int_equal(test.done, 2);
+	for (i = 0; i < 20; i++)
+		turn();
+	assert_int_equal(test.done, 6);
+	assert_int_equal(test.result.verdict, RELAY_DEFERRED);
+	assert_true(hop_all_idle());
+	test.hold = test.dead = false;
+}
+
 static void
 prints_its_state(void **state)
 {
@@ -1011,6 +1047,7 @@ main(void)
 		cmocka_unit_test(keeps_the_limit),
 		cmocka_unit_test(serves_in_order),
 		cmocka_unit_test(probes_first),
+		cmocka_unit_test(gives_up),
 		cmocka_unit_test(prints_its_state),
 		cmocka_unit_test(ends)
 	};
