@@ -138,8 +138,8 @@ static void
 take_envid(struct import *import, const struct header_field *field)
 {
 	header_unfold(field, import->envid, sizeof(import->envid));
-	if (is_word(import->envid))
-		import->envelope.envid = import->envid;
+	import->envelope.envid = is_word(import->envid) ? import->envid :
+	    NULL;
 }
 
 static void
@@ -170,6 +170,8 @@ parse_envelope(struct import *import)
 	size_t			 left = import->length;
 	int			 more;
 
+	if (import->length == 0)
+		return "this is no exported message";
 	while ((more = header_next(&at, &left, &field)) == 1)
 		for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 			if (header_is(&field, lines[i].name))
