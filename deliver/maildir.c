@@ -96,26 +96,27 @@ parent_of(const char *path, char *parent, size_t size)
 		slash[slash == parent] = '\0';
 }
 
-/* Make the folder and its three parts where they are missing. */
+/*
+ * Make the folder and its three parts where they are missing.  tmp/ is the
+ * last: where it is, all else is, and is on disk.
+ */
 static int
 make_folders(const char *folder)
 {
-	static const char *const parts[] = { "", "/tmp", "/new", "/cur" };
+	static const char *const parts[] = { "", "/new", "/cur" };
 	char	 path[WIRE_PATH + 8], parent[WIRE_PATH + 8];
-	bool	 made = false;
 	size_t	 i;
 
 	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		snprintf(path, sizeof(path), "%s%s", folder, parts[i]);
-		if (mkdir(path, 0700) == 0)
-			made = true;
-		else if (errno != EEXIST)
+		if (mkdir(path, 0700) == -1 && errno != EEXIST)
 			return -1;
 	}
-	if (!made)
-		return 0;
 	parent_of(folder, parent, sizeof(parent));
-	return sync_directory(folder) == -1 ? -1 : sync_directory(parent);
+	if (sync_directory(folder) == -1 || sync_directory(parent) == -1)
+		return -1;
+	snprintf(path, sizeof(path), "%s/tmp", folder);
+	return mkdir(path, 0700) == -1 && errno != EEXIST ? -1 : 0;
 }
 
 /* ---- twins ---- */

@@ -38,7 +38,8 @@ struct program {
 	char	 kept[OUTPUT_KEPT * 2];
 	size_t	 kept_length;
 	int	 status;
-	int	 body_errno;		/* the message could not be read */
+	int	 body_errno;		/* the message could not be handed
+					   over */
 	bool	 timed_out;
 	bool	 abandoned;
 };
@@ -133,8 +134,10 @@ feed(struct program *program)
 	    program->end - program->start);
 	if (n > 0)
 		program->start += (size_t)n;
-	else if (n == -1 && errno != EAGAIN && errno != EINTR)
+	else if (n == -1 && errno == EPIPE)
 		close_input(program);	/* it need not read all of it */
+	else if (n == -1 && errno != EAGAIN && errno != EINTR)
+		program->body_errno = errno;
 }
 
 /* Keep the end of what it says; false at the end of that. */
@@ -314,7 +317,7 @@ judge(const struct program *program, struct job *job,
 	}
 	job_done(job, mailer->name);
 	if (program->body_errno != 0)
-		job_defer(job, "4.3.0", "reading the message: %s",
+		job_defer(job, "4.3.0", "handing over the message: %s",
 		    strerror(program->body_errno));
 	else if (verdict == JOB_DEFERRED)
 		job_defer(job, status, "%s%s%s", words,
