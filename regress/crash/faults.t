@@ -9,22 +9,23 @@
 # timeout: 240
 . "$(dirname "$0")/world.sh"
 need strace
-# The calls that a process makes, and the errors that a call can return.
+# The calls that a process makes, and the errors that a call can return; where
+# the descriptor is a pipe or a lock that cannot fail so, CALL=ERROR.
 declare -A CALLS=(
     [postmaster]="wait4 clone sendmsg epoll_wait socketpair write fcntl
-	setsockopt read memfd_create newfstatat openat poll pipe2 lseek brk
+	setsockopt read=EINTR memfd_create newfstatat openat poll pipe2 lseek brk
 	mmap"
-    [smtpd]="epoll_wait sendto read sendmsg recvmsg write brk epoll_ctl mmap
+    [smtpd]="epoll_wait sendto read=EINTR sendmsg recvmsg write brk epoll_ctl mmap
 	accept4 mremap"
     [policyd]="newfstatat recvmsg epoll_wait sendmsg epoll_ctl read lseek
 	openat brk mmap write"
     [spoold]="pwrite64 fdatasync recvmsg sendmsg openat unlink epoll_wait
-	fsync write pread64 epoll_ctl statfs newfstatat fcntl ftruncate mmap
+	fsync write pread64 epoll_ctl statfs newfstatat ftruncate mmap
 	brk sync_file_range lseek accept4"
     [relay]="sendto recvfrom epoll_wait recvmsg pread64 sendmsg write
 	newfstatat connect epoll_ctl setsockopt getsockopt socket brk mmap"
     [deliver]="fsync openat write link pread64 ppoll recvmsg unlink sendmsg
-	poll newfstatat read socketpair clone mkdir chdir setgroups mmap brk
+	poll newfstatat read=EINTR socketpair clone mkdir chdir setgroups mmap brk
 	lseek epoll_wait wait4 fcntl ftruncate pipe2 dup2"
     [worker]="fsync openat write link pread64 ppoll recvmsg unlink sendmsg
 	poll newfstatat read lseek fcntl ftruncate clone pipe2 wait4"
@@ -51,7 +52,8 @@ FEW="spoold:pwrite64:ENOSPC spoold:openat:EMFILE spoold:recvmsg:EINTR
     smtpd:accept4:EMFILE smtpd:brk:ENOMEM policyd:newfstatat:EIO
     policyd:openat:EMFILE relay:socket:EMFILE relay:pread64:EIO
     worker:fsync:EIO worker:openat:ENOSPC deliver:clone:ENOMEM
-    worker:link:EIO worker:unlink:EIO spoold:fdatasync:EIO postmaster:socketpair:EMFILE"
+    worker:link:EIO worker:unlink:EIO worker:write:EIO
+    deliver:openat:EMFILE spoold:fdatasync:EIO postmaster:socketpair:EMFILE"
 limit=${1:-60}
 seed=${2:-${SEED:-$((SRANDOM % 32768))}}
 diag "seed $seed"
@@ -145,8 +147,9 @@ else
 	wanted="^[0-9]+ ($(echo "${*:-.}" | tr ' ' '|'))"
 	set -- $(for process in "${!CALLS[@]}"; do
 		for call in ${CALLS[$process]}; do
-			for error in ${CAN[$call]}; do
-				echo "$RANDOM $process:$call:$error"
+			errors=${CAN[$call]-${call#*=}}
+			for error in $errors; do
+				echo "$RANDOM $process:${call%=*}:$error"
 			done
 		done
 	done | grep -E "$wanted" | sort | cut -d' ' -f2)
