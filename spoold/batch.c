@@ -1,8 +1,9 @@
 /*
  * Group commit: the work of a turn is run in one transaction at its end.
  *
- * Results of deliveries come first, then requests.  done() is called when
- * COMMIT has returned, and nothing in memory changes before.  If any part of
+ * Results of deliveries come first, then requests; but a batch has room for
+ * requests however many results there are.  done() is called when COMMIT has
+ * returned, and nothing in memory changes before.  If any part of
  * a batch fails, it is rolled back and each work is run in a transaction of
  * its own, so that only those fail that fail alone; a result that does is
  * kept and tried again, and until it is stored no attempt begins.
@@ -61,13 +62,14 @@ batch_is_long(void)
 	return batch.count >= BATCH_WORKS / 2;
 }
 
-/* Move what fits from one list to the end of another. */
+/* Move works from one list to the end of another, which has up to so many. */
 static void
-take(struct works *from, struct works *to, size_t *count, size_t *octets)
+take(struct works *from, struct works *to, size_t most, size_t *count,
+    size_t *octets)
 {
 	struct work	*work;
 
-	while ((work = TAILQ_FIRST(from)) != NULL && *count < BATCH_WORKS &&
+	while ((work = TAILQ_FIRST(from)) != NULL && *count < most &&
 	    *octets < BATCH_OCTETS) {
 		TAILQ_REMOVE(from, work, entry);
 		TAILQ_INSERT_TAIL(to, work, entry);
@@ -211,11 +213,15 @@ run_batch(void *unused)
 	struct works	 works = TAILQ_HEAD_INITIALIZER(works);
 	struct works	 failed = TAILQ_HEAD_INITIALIZER(failed);
 	size_t		 count = 0, octets = 0;
+	bool		 may_try;
 
 	(void)unused;
-	if (!batch.stalled || clock_monotonic() >= batch.retry_at)
-		take(&batch.results, &works, &count, &octets);
-	take(&batch.requests, &works, &count, &octets);
+	may_try = !batch.stalled || clock_monotonic() >= batch.retry_at;
+	if (may_try)
+		take(&batch.results, &works, BATCH_WORKS / 2, &count, &octets);
+	take(&batch.requests, &works, BATCH_WORKS, &count, &octets);
+	if (may_try)
+		take(&batch.results, &works, BATCH_WORKS, &count, &octets);
 	if (count == 0 && !store_needs_batch())
 		return;
 	prepare(&works, &failed);
