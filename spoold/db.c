@@ -391,7 +391,6 @@ static int
 open_file(void)
 {
 	static const char settings[] =
-	    "PRAGMA locking_mode = EXCLUSIVE;"
 	    "PRAGMA journal_mode = WAL;"
 	    "PRAGMA synchronous = FULL;"
 	    "PRAGMA wal_autocheckpoint = 0;"
@@ -410,7 +409,9 @@ open_file(void)
 	(void)sqlite3_busy_timeout(db.handle, LOCK_WAIT);
 	(void)sqlite3_file_control(db.handle, "main",
 	    SQLITE_FCNTL_PERSIST_WAL, &one);
-	if (execute(db.handle, "PRAGMA page_size = 4096;"
+	/* First: a log that others might share needs shared memory. */
+	if (execute(db.handle, "PRAGMA locking_mode = EXCLUSIVE;"
+	    "PRAGMA page_size = 4096;"
 	    "PRAGMA auto_vacuum = INCREMENTAL;") == -1 ||
 	    execute(db.handle, settings) == -1 ||
 	    execute(db.handle, "BEGIN EXCLUSIVE; COMMIT") == -1 ||
@@ -599,6 +600,9 @@ db_open(void)
 {
 	int	 result;
 
+	/* There is one thread, and nobody asks how much memory it takes. */
+	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	repair_take_back();
 	result = open_file();
 	if (result == -1 || repair_is_due()) {

@@ -1,13 +1,14 @@
 /*
  * The files beneath the database: SQLite's own, but what is written to the
- * write-ahead log is gathered.
+ * database and to its write-ahead log is gathered.
  *
  * SQLite writes each page of a commit by two calls, a header of 24 octets
  * and the page, and a commit of twenty messages is some sixty pages, one
- * behind the other: the calls cost more than the octets.  Here they are put
- * together and leave at the latest before the log is synced, read, measured
- * or cut, so that nobody sees the difference but the kernel.  A write that
- * fails then fails the sync, and with it the commit.
+ * behind the other; a checkpoint writes page after page as well.  The calls
+ * cost more than the octets.  Here they are put together and leave at the
+ * latest before the file is synced, read, measured or cut, so that nobody
+ * sees the difference but the kernel.  A write that fails then fails the
+ * sync, and with it the commit or the checkpoint.
  */
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -16,13 +17,14 @@
 #include "log.h"
 #include "spoold.h"
 
-#define GATHERED	(128 * 1024)	/* octets */
-#define REAL(f)		((sqlite3_file *)((struct log_file *)(f) + 1))
+/* SQLite's own file takes less than 128 KiB at a time. */
+#define ROOM		(120 * 1024)
+#define REAL(file)	((sqlite3_file *)((struct gathered *)(file) + 1))
 
 /* SQLite's own file stands behind it in memory. */
-struct log_file {
+struct gathered {
 	sqlite3_file	 base;
-	char		*data;		/* GATHERED octets */
+	char		*data;		/* ROOM octets */
 	int		 length;	/* of them in use */
 	sqlite3_int64	 start;		/* where they belong */
 };
@@ -33,39 +35,39 @@ static sqlite3_vfs *own;
 static int
 flush(sqlite3_file *file)
 {
-	struct log_file	*log = (struct log_file *)file;
-	int		 length = log->length;
+	struct gathered	*f = (struct gathered *)file;
+	int		 length = f->length;
 
-	log->length = 0;
+	f->length = 0;
 	if (length == 0)
 		return SQLITE_OK;
-	return REAL(file)->pMethods->xWrite(REAL(file), log->data, length,
-	    log->start);
+	return REAL(file)->pMethods->xWrite(REAL(file), f->data, length,
+	    f->start);
 }
 
 static int
-log_write(sqlite3_file *file, const void *data, int length,
+gather_write(sqlite3_file *file, const void *data, int length,
     sqlite3_int64 offset)
 {
-	struct log_file	*log = (struct log_file *)file;
+	struct gathered	*f = (struct gathered *)file;
 	int		 code;
 
-	if (log->length > 0 && (offset != log->start + log->length ||
-	    length > GATHERED - log->length) &&
+	if (f->length > 0 && (offset != f->start + f->length ||
+	    length > ROOM - f->length) &&
 	    (code = flush(file)) != SQLITE_OK)
 		return code;
-	if (length > GATHERED)
+	if (length > ROOM)
 		return REAL(file)->pMethods->xWrite(REAL(file), data, length,
 		    offset);
-	if (log->length == 0)
-		log->start = offset;
-	memcpy(log->data + log->length, data, (size_t)length);
-	log->length += length;
+	if (f->length == 0)
+		f->start = offset;
+	memcpy(f->data + f->length, data, (size_t)length);
+	f->length += length;
 	return SQLITE_OK;
 }
 
 static int
-log_read(sqlite3_file *file, void *data, int length, sqlite3_int64 offset)
+gather_read(sqlite3_file *file, void *data, int length, sqlite3_int64 offset)
 {
 	int	 code = flush(file);
 
@@ -74,7 +76,7 @@ log_read(sqlite3_file *file, void *data, int length, sqlite3_int64 offset)
 }
 
 static int
-log_truncate(sqlite3_file *file, sqlite3_int64 size)
+gather_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
 	int	 code = flush(file);
 
@@ -83,7 +85,7 @@ log_truncate(sqlite3_file *file, sqlite3_int64 size)
 }
 
 static int
-log_sync(sqlite3_file *file, int flags)
+gather_sync(sqlite3_file *file, int flags)
 {
 	int	 code = flush(file);
 
@@ -92,7 +94,7 @@ log_sync(sqlite3_file *file, int flags)
 }
 
 static int
-log_size(sqlite3_file *file, sqlite3_int64 *size)
+gather_size(sqlite3_file *file, sqlite3_int64 *size)
 {
 	int	 code = flush(file);
 
@@ -101,87 +103,87 @@ log_size(sqlite3_file *file, sqlite3_int64 *size)
 }
 
 static int
-log_close(sqlite3_file *file)
+gather_close(sqlite3_file *file)
 {
 	int	 written = flush(file);
 	int	 closed = REAL(file)->pMethods->xClose(REAL(file));
 
-	free(((struct log_file *)file)->data);
+	free(((struct gathered *)file)->data);
 	return written != SQLITE_OK ? written : closed;
 }
 
 static int
-log_lock(sqlite3_file *file, int level)
+gather_lock(sqlite3_file *file, int level)
 {
 	return REAL(file)->pMethods->xLock(REAL(file), level);
 }
 
 static int
-log_unlock(sqlite3_file *file, int level)
+gather_unlock(sqlite3_file *file, int level)
 {
 	return REAL(file)->pMethods->xUnlock(REAL(file), level);
 }
 
 static int
-log_check_lock(sqlite3_file *file, int *result)
+gather_check_lock(sqlite3_file *file, int *result)
 {
 	return REAL(file)->pMethods->xCheckReservedLock(REAL(file), result);
 }
 
 static int
-log_control(sqlite3_file *file, int what, void *arg)
+gather_control(sqlite3_file *file, int what, void *arg)
 {
 	return REAL(file)->pMethods->xFileControl(REAL(file), what, arg);
 }
 
 static int
-log_sector_size(sqlite3_file *file)
+gather_sector_size(sqlite3_file *file)
 {
 	return REAL(file)->pMethods->xSectorSize(REAL(file));
 }
 
 static int
-log_characteristics(sqlite3_file *file)
+gather_characteristics(sqlite3_file *file)
 {
 	return REAL(file)->pMethods->xDeviceCharacteristics(REAL(file));
 }
 
-static const sqlite3_io_methods log_methods = {
+static const sqlite3_io_methods methods = {
 	.iVersion = 1,
-	.xClose = log_close,
-	.xRead = log_read,
-	.xWrite = log_write,
-	.xTruncate = log_truncate,
-	.xSync = log_sync,
-	.xFileSize = log_size,
-	.xLock = log_lock,
-	.xUnlock = log_unlock,
-	.xCheckReservedLock = log_check_lock,
-	.xFileControl = log_control,
-	.xSectorSize = log_sector_size,
-	.xDeviceCharacteristics = log_characteristics
+	.xClose = gather_close,
+	.xRead = gather_read,
+	.xWrite = gather_write,
+	.xTruncate = gather_truncate,
+	.xSync = gather_sync,
+	.xFileSize = gather_size,
+	.xLock = gather_lock,
+	.xUnlock = gather_unlock,
+	.xCheckReservedLock = gather_check_lock,
+	.xFileControl = gather_control,
+	.xSectorSize = gather_sector_size,
+	.xDeviceCharacteristics = gather_characteristics
 };
 
-/* All but the log is SQLite's own. */
+/* The other files, of statements and sorts, are SQLite's own. */
 static int
 open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
     int *out_flags)
 {
-	struct log_file	*log = (struct log_file *)file;
+	struct gathered	*f = (struct gathered *)file;
 	int		 code;
 
 	(void)vfs;
-	if ((flags & SQLITE_OPEN_WAL) == 0)
+	if ((flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_DB)) == 0)
 		return own->xOpen(own, name, file, flags, out_flags);
-	memset(log, 0, sizeof(*log));
-	if ((log->data = malloc(GATHERED)) == NULL)
+	memset(f, 0, sizeof(*f));
+	if ((f->data = malloc(ROOM)) == NULL)
 		return SQLITE_NOMEM;
 	code = own->xOpen(own, name, REAL(file), flags, out_flags);
 	if (code != SQLITE_OK) {
-		free(log->data);
+		free(f->data);
 		return code;
 	}
-	file->pMethods = &log_methods;
+	file->pMethods = &methods;
 	return SQLITE_OK;
 }
 
@@ -199,7 +201,7 @@ db_file_layer(void)
 	layer = *own;
 	layer.pNext = NULL;
 	layer.zName = name;
-	layer.szOsFile += (int)sizeof(struct log_file);
+	layer.szOsFile += (int)sizeof(struct gathered);
 	layer.xOpen = open_file;
 	if (sqlite3_vfs_register(&layer, 0) != SQLITE_OK)
 		fatalx("db: its files cannot be gathered");
