@@ -43,6 +43,12 @@ lane_is_hop(const struct lane *lane)
 	return lane->hop[0] != '\0';
 }
 
+bool
+lane_is_closed(const struct lane *lane)
+{
+	return lane->closed_until > clock_now();
+}
+
 /* ---- finding ---- */
 
 /* A lane of that text, NULL if nothing is known of it. */
@@ -148,7 +154,7 @@ share(const struct lane *lane)
 	const struct rate	*rate = &lane->limits.rate;
 	int64_t			 most, soon;
 
-	if (lane->closed_until > clock_now())
+	if (lane_is_closed(lane))
 		return SHARE_CLOSED;
 	most = (settings()->window - (int64_t)queue_size()) / PART;
 	if (most < SHARE_LEAST || is_probed(lane))
@@ -209,8 +215,8 @@ lane_set_backlog(struct lane *lane, bool backlog)
 }
 
 /*
- * A lane with rows in the database and room in the window, or NULL; the next
- * call finds another, if there is one.
+ * A lane with rows in the database that can go and room in the window, or
+ * NULL; the next call finds another, if there is one.
  */
 struct lane *
 lane_next_backlog(void)
@@ -218,7 +224,7 @@ lane_next_backlog(void)
 	struct lane	*lane;
 
 	TAILQ_FOREACH(lane, &behind, behind)
-		if (lane_room(lane) > lane->count) {
+		if (!lane_is_closed(lane) && lane_room(lane) > lane->count) {
 			TAILQ_REMOVE(&behind, lane, behind);
 			TAILQ_INSERT_TAIL(&behind, lane, behind);
 			return lane;
@@ -463,7 +469,7 @@ lane_why(const struct lane *lane, char *text, size_t size)
 	text[0] = '\0';
 	if (!lane_is_hop(lane))
 		return;
-	if (lane->closed_until > clock_now())
+	if (lane_is_closed(lane))
 		(void)snprintf(text, size, "the next hop is closed for %lld"
 		    " s: %s", (long long)((lane->closed_until - clock_now()) /
 		    SECOND), lane->reason != NULL ? lane->reason :

@@ -9,6 +9,8 @@
  * process that died; they are looked for behind the mark that says where the
  * first can be.
  */
+#include <event2/event.h>
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +20,8 @@
 #include "loop.h"
 #include "spoold.h"
 
-#define SLICE		250	/* rows at a time */
+#define SLICE		50	/* rows at a time */
+#define SLICE_PAUSE	(SECOND / 100)	/* behind one of which nothing can go */
 #define SCAN_SLICE	1000
 #define RESCAN		(10 * MINUTE)
 
@@ -46,6 +49,8 @@ static struct {
 	size_t		 reserved;	/* for messages being committed */
 	struct cursor	 due;		/* behind it nothing was fetched */
 	int64_t		 due_first;	/* when the next row is due */
+	int64_t		 due_at;	/* monotonic: of the next slice */
+	struct event	*timer;		/* for that */
 	int64_t		 rescan_at;	/* monotonic */
 	bool		 flushing;	/* the operator wants all tried now */
 	struct cursor	 flush;
@@ -315,6 +320,13 @@ queue_flush(void)
 
 /* ---- fetching ---- */
 
+/* The lane of the row that a statement stands at, if anything is known. */
+static struct lane *
+lane_of_row(enum sql sql)
+{
+	return db_is_null(sql, 18) ? NULL : lane_find(db_text(sql, 18));
+}
+
 /*
  * When the row that a statement stands at is tried: at its own time, or when
  * its hop opens.
@@ -322,11 +334,10 @@ queue_flush(void)
 int64_t
 queue_next_of_row(enum sql sql)
 {
-	const struct lane	*lane;
+	const struct lane	*lane = lane_of_row(sql);
 	int64_t			 next = db_integer(sql, 3);
 
-	if (!store_row_waits(sql) || db_is_null(sql, 18) ||
-	    (lane = lane_find(db_text(sql, 18))) == NULL ||
+	if (lane == NULL || !store_row_waits(sql) ||
 	    lane->closed_until == 0 || lane->closed_until > next)
 		return next;
 	return lane->closed_until;
@@ -344,19 +355,16 @@ message_of(uint64_t id)
 }
 
 /*
- * Is there no place for this row now?  It would overfill its lane, which
- * takes it when there is room; or this is a run of the queue, and its hop was
+ * Is there no place for a row of this lane now?  It would overfill it, and is
+ * taken when there is room; or this is a run of the queue, and the hop was
  * tried in it and is closed again.
  */
 static bool
-is_crowded(enum sql sql, bool flushing)
+is_crowded(struct lane *lane, bool flushing)
 {
-	struct lane	*lane;
-
-	if (db_is_null(sql, 18) ||
-	    (lane = lane_find(db_text(sql, 18))) == NULL)
+	if (lane == NULL)
 		return false;
-	if (flushing && lane->closed_until > clock_now())
+	if (flushing && lane_is_closed(lane))
 		return true;
 	if (lane_room(lane) > 0)
 		return false;
@@ -407,14 +415,17 @@ fetch(enum sql sql)
 /*
  * Fetch a slice of the deferred rows behind a cursor, which moves on, with a
  * time up to until; those tried since are left.  Returns 1 if there may be
- * more, 0 at the end, -1 if there is no room.
+ * more, 0 at the end, -1 if there is no room; tells whether any can go.
  */
 static int
-fetch_slice(struct cursor *cursor, int64_t until, int64_t since)
+fetch_slice(struct cursor *cursor, int64_t until, int64_t since,
+    bool *can_go)
 {
-	size_t	 rows = 0;
-	int	 result;
+	struct lane	*lane;
+	size_t		 rows = 0;
+	int		 result;
 
+	*can_go = false;
 	for (result = db_ask(SQL_DUE, "iiuii", cursor->next,
 	    (int64_t)cursor->message, cursor->row, until, (int64_t)SLICE);
 	    result == 1; result = db_next(SQL_DUE)) {
@@ -424,24 +435,47 @@ fetch_slice(struct cursor *cursor, int64_t until, int64_t since)
 		cursor->message = (uint64_t)db_integer(SQL_DUE, 0);
 		cursor->row = (uint32_t)db_integer(SQL_DUE, 1);
 		cursor->next = db_integer(SQL_DUE, 3);
-		if (db_integer(SQL_DUE, 22) < since &&
-		    !is_crowded(SQL_DUE, since != INT64_MAX))
-			fetch(SQL_DUE);
+		lane = lane_of_row(SQL_DUE);
+		if (db_integer(SQL_DUE, 22) >= since ||
+		    is_crowded(lane, since != INT64_MAX))
+			continue;
+		fetch(SQL_DUE);
+		*can_go = *can_go || lane == NULL || !lane_is_closed(lane);
 	}
 	db_end(SQL_DUE);
 	queue.full = result == 1;
 	return result == 1 ? -1 : rows == SLICE;
 }
 
-/* One slice of what is due.  Returns true if there may be more. */
+static void
+on_timer(int fd, short events, void *unused)
+{
+	(void)fd;
+	(void)events;
+	(void)unused;
+	queue_wake();
+}
+
+/*
+ * One slice of what is due.  Returns true if there may be more; where nothing
+ * could go, as behind a dead host, that has time, and other mail goes on.
+ */
 static bool
 fetch_due(int64_t now)
 {
-	int	 result;
+	const struct timeval	 pause = { .tv_usec = SLICE_PAUSE };
+	bool			 can_go;
+	int			 result;
 
-	if (now < queue.due_first)
+	if (now < queue.due_first || clock_monotonic() < queue.due_at)
 		return false;
-	result = fetch_slice(&queue.due, now, INT64_MAX);
+	result = fetch_slice(&queue.due, now, INT64_MAX, &can_go);
+	if (result == 1 && !can_go) {
+		queue.due_at = clock_monotonic() + SLICE_PAUSE;
+		if (event_add(queue.timer, &pause) == -1)
+			fatalx("no timer");
+		return false;
+	}
 	if (result != 0)
 		return result == 1;
 	queue.due_first = INT64_MAX;
@@ -456,11 +490,13 @@ fetch_due(int64_t now)
 static bool
 fetch_flush(void)
 {
+	bool	 can_go;
 	int	 result;
 
 	if (!queue.flushing)
 		return false;
-	result = fetch_slice(&queue.flush, INT64_MAX, queue.flush_began);
+	result = fetch_slice(&queue.flush, INT64_MAX, queue.flush_began,
+	    &can_go);
 	if (result == 0)
 		queue.flushing = false;
 	return result == 1;
@@ -495,7 +531,7 @@ fetch_flush_lane(struct lane *lane)
 			fetch(SQL_DUE_LANE);
 	}
 	db_end(SQL_DUE_LANE);
-	if (lane->closed_until > clock_now())
+	if (lane_is_closed(lane))
 		lane_set_asleep(lane, true);
 	else if (result != 0 || rows == SLICE)
 		return;
@@ -612,6 +648,9 @@ queue_tick(int64_t now)
 void
 queue_start(void)
 {
+	queue.timer = event_new(spoold_base(), -1, 0, on_timer, NULL);
+	if (queue.timer == NULL)
+		fatalx("no timer");
 	queue.rescan_at = clock_monotonic() + RESCAN;
 	queue.recovering = store_low() <= store_high();
 	queue.recover.message = store_low();
