@@ -3,14 +3,18 @@
  * the very transaction that ends the old one.  What the message already has
  * is not added again, which is also how loops end.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
 #include "spoold.h"
 
+#define BUCKETS	4096	/* of rows, for lists of many thousands */
+
 /* A row the message has. */
 struct known {
+	size_t		 next;		/* in its bucket: index and 1, or 0 */
 	uint32_t	 row;
 	uint32_t	 parent;
 	bool		 superseded;
@@ -22,6 +26,7 @@ struct known_rows {
 	struct known	*rows;
 	size_t		 count;
 	size_t		 size;
+	size_t		 buckets[BUCKETS];	/* the first of each, as next */
 };
 
 static char *
@@ -136,11 +141,25 @@ expansion_end(struct recipient *recipient, struct expansion *expansion,
 
 /* ---- what the message already has ---- */
 
+/* The bucket of an address, whatever its case, and what it stands for. */
+static size_t
+bucket_of(const char *address, const char *target)
+{
+	char	 lower[WIRE_ADDRESS];
+	size_t	 i;
+
+	for (i = 0; i < sizeof(lower) && address[i] != '\0'; i++)
+		lower[i] = (char)tolower((unsigned char)address[i]);
+	return checksum(checksum(0, lower, i), target, strlen(target)) %
+	    BUCKETS;
+}
+
 static void
 add_known(struct known_rows *known, uint32_t row, uint32_t parent,
     const char *address, const char *target, bool superseded)
 {
 	struct known	*rows;
+	size_t		*at = &known->buckets[bucket_of(address, target)];
 
 	if (known->count == known->size) {
 		known->size = known->size == 0 ? 64 : known->size * 2;
@@ -149,7 +168,11 @@ add_known(struct known_rows *known, uint32_t row, uint32_t parent,
 			fatal("expansion");
 		known->rows = rows;
 	}
+	while (*at != 0)
+		at = &known->rows[*at - 1].next;
 	rows = &known->rows[known->count++];
+	*at = known->count;
+	rows->next = 0;
 	rows->row = row;
 	rows->parent = parent;
 	rows->superseded = superseded;
@@ -216,10 +239,11 @@ find_known(const struct known_rows *known, const struct recipient *recipient,
     bool replaces, const char *address, const char *target)
 {
 	const struct known	*row;
-	size_t			 i;
+	size_t			 at;
 
-	for (i = 0; i < known->count; i++) {
-		row = &known->rows[i];
+	for (at = known->buckets[bucket_of(address, target)]; at != 0;
+	    at = row->next) {
+		row = &known->rows[at - 1];
 		if (strcasecmp(row->address, address) == 0 &&
 		    strcmp(row->target, target) == 0 && !(replaces &&
 		    (row->superseded ||
@@ -330,7 +354,7 @@ int
 expansion_store(struct expansion *expansion, const struct recipient *recipient,
     uint32_t first, enum stored stored)
 {
-	struct known_rows	 known = { NULL, 0, 0 };
+	struct known_rows	 known = { .rows = NULL };
 	const struct child_row	*row;
 	const struct known	*twin;
 	struct recipient	*child;
