@@ -52,6 +52,7 @@ open_message(struct neighbour *smtpd, const char *sender)
 
 	smtpd->message = open.id = smtpd->next_id++;
 	smtpd->octets = 0;
+	smtpd->told = smtpd->sound = 0;
 	(void)strlcpy(open.sender, sender, sizeof(open.sender));
 	say_to(smtpd, IMSG_TXN_OPEN_NTF, 0, &open, sizeof(open));
 }
@@ -65,6 +66,9 @@ add_recipient(struct neighbour *smtpd, const char *text)
 	if (isdigit((unsigned char)*text))
 		rcpt.notify = (uint32_t)(*text++ - '0') % 8 << 1;
 	rcpt.refused = *text == '!';
+	if (smtpd->told < 32 && !rcpt.refused)
+		smtpd->sound |= 1U << smtpd->told;
+	smtpd->told++;
 	(void)strlcpy(rcpt.address, text, sizeof(rcpt.address));
 	say_to(smtpd, IMSG_TXN_RCPT_NTF, 0, &rcpt, sizeof(rcpt));
 }
@@ -93,6 +97,7 @@ commit(struct neighbour *smtpd)
 	struct w_txn_commit_req req = { .id = smtpd->message,
 	    .size = smtpd->octets > 0 ? smtpd->octets : sizeof(text) - 1 };
 
+	note_commit(smtpd);
 	memcpy(frame, &req, sizeof(req));
 	memcpy(frame + sizeof(req), text, sizeof(text) - 1);
 	ask_to(smtpd, IMSG_TXN_COMMIT_REQ, smtpd->message, frame,
@@ -333,6 +338,7 @@ act(struct neighbour *ctl, char letter, char *rest)
 	/* A copy of the spool is not what is looked at here. */
 	if (req.action == CTL_BACKUP)
 		return;
+	note_command();
 	if (*rest == '#')
 		req.id = some_id((unsigned char)*++rest);
 	fill_filter(&req.filter, rest);
@@ -466,6 +472,8 @@ take(char *line)
 		return;
 	if (line[0] == 'w')
 		world_pass((SECOND / 2) << (line[1] & 31) % 24);
+	else if (line[0] == 'e')
+		world_fill(line[1] == '!' ? -1 : line[1] & 15);
 	else if (line[0] == 'j')
 		world_jump((line[1] & 1 ? 3 : -3) * HOUR);
 	else if ((n = neighbour_of_letter(line[0])) != NULL &&
@@ -502,13 +510,14 @@ answer_well(struct neighbour *n)
 
 /* Root lets everything go that was stopped, and runs the queue. */
 static void
-order(char action)
+order(enum ctl_action action)
 {
-	char nothing[] = "";
+	struct w_ctl_action_req req = { .id = 0 };
 
 	neighbour_down(&world.command);
 	neighbour_up(&world.command, '0');
-	act(&world.command, (char)('@' + action), nothing);
+	req.action = (uint64_t)action;
+	ask_to(&world.command, IMSG_CTL_ACTION_REQ, 0, &req, sizeof(req));
 	world_hear();
 	played_turn(4);
 	world_hear();
@@ -520,6 +529,7 @@ end(void)
 	size_t i;
 	int round;
 
+	world_fill(-1);
 	order(CTL_RESUME);
 	for (round = 0; round < ROUNDS && !world_is_empty(); round++) {
 		world_up();
@@ -535,6 +545,7 @@ end(void)
 			world_pass(30 * MINUTE);
 	}
 	require(world_is_empty());
+	check_stored();
 	world_down();
 }
 

@@ -4,6 +4,7 @@
  */
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include <dirent.h>
@@ -25,12 +26,19 @@
 #define ASKED		2048
 #define PREFIX		"postmaster-fuzz."
 
-/* A recipient that was given to somebody. */
+/* A recipient that policyd was asked for, or that was given to somebody. */
 struct row {
 	uint64_t	 id;
 	uint32_t	 row;
 	bool		 out;
 	bool		 done;
+};
+
+/* A message whose commit was asked for, and answered well. */
+struct commit {
+	uint64_t	 id;
+	uint32_t	 sound;
+	bool		 stored;
 };
 
 struct world world;
@@ -50,9 +58,11 @@ static struct {
 	int64_t		 jumped;
 	struct row	 rows[ROWS];
 	size_t		 row_count;
-	uint64_t	 stored[STORED];
-	size_t		 stored_count;
-} own;
+	struct commit	 commits[STORED];
+	size_t		 commit_count;
+	bool		 meddled;	/* a command was given */
+	int		 room;		/* writes that the disk takes, or -1 */
+} own = { .room = -1 };
 
 static const struct child_peer
     smtpd_peer = { &smtpd_role, smtpd_up, smtpd_lost },
@@ -145,6 +155,34 @@ fallocate(int fd, int mode, off_t offset, off_t length)
 	(void)offset;
 	(void)length;
 	return 0;
+}
+
+static bool
+is_full(void)
+{
+	if (own.room > 0)
+		own.room--;
+	errno = ENOSPC;
+	return own.room == 0;
+}
+
+ssize_t
+pwrite64(int fd, const void *octets, size_t length, off_t offset)
+{
+	return is_full() ? -1 : syscall(SYS_pwrite64, fd, octets, length,
+	    offset);
+}
+
+ssize_t
+pwrite(int fd, const void *octets, size_t length, off_t offset)
+{
+	return pwrite64(fd, octets, length, offset);
+}
+
+void
+world_fill(int writes)
+{
+	own.room = writes;
 }
 
 /* Who is at the other end of a command's connection. */
@@ -309,7 +347,9 @@ world_begin(void)
 	if (!own.begun)
 		start();
 	own.begun = true;
-	own.row_count = own.stored_count = 0;
+	own.row_count = own.commit_count = 0;
+	own.meddled = false;
+	own.room = -1;
 	memset(own.rows, 0, sizeof(own.rows));
 }
 
@@ -389,7 +429,56 @@ note_done(uint64_t id, uint32_t number)
 uint64_t
 some_id(uint8_t which)
 {
-	return own.stored_count > 0 ? own.stored[which % own.stored_count] : 1;
+	return own.commit_count > 0 ? own.commits[which %
+	    own.commit_count].id : 1;
+}
+
+void
+note_commit(const struct neighbour *smtpd)
+{
+	if (own.commit_count < STORED)
+		own.commits[own.commit_count++] = (struct commit){
+		    smtpd->message, smtpd->sound, false };
+}
+
+static void
+note_stored(uint64_t id)
+{
+	size_t i;
+
+	for (i = 0; i < own.commit_count; i++)
+		if (own.commits[i].id == id)
+			own.commits[i].stored = true;
+}
+
+void
+note_command(void)
+{
+	own.meddled = true;
+}
+
+static bool
+was_seen(uint64_t id, uint32_t number)
+{
+	size_t i;
+
+	for (i = 0; i < own.row_count; i++)
+		if (own.rows[i].id == id && own.rows[i].row == number)
+			return true;
+	return false;
+}
+
+void
+check_stored(void)
+{
+	const struct commit *commit;
+	uint32_t number;
+
+	for (commit = own.commits; !own.meddled && commit < own.commits +
+	    own.commit_count; commit++)
+		for (number = 0; commit->stored && number < 32; number++)
+			require((commit->sound & (1U << number)) == 0 ||
+			    was_seen(commit->id, number + 1));
 }
 
 /* It is answered, or there is nobody to answer it. */
@@ -621,8 +710,8 @@ take_notice(struct neighbour *n, uint32_t type, const char *contents)
 		break;
 	case IMSG_TXN_COMMIT_ANS:
 		memcpy(&ans, contents, sizeof(ans));
-		if (ans.verdict == TXN_OK && own.stored_count < STORED)
-			own.stored[own.stored_count++] = ans.id;
+		if (ans.verdict == TXN_OK)
+			note_stored(ans.id);
 		break;
 	case IMSG_RELAY_RCPT_NTF:
 		take_rcpt(n, contents);

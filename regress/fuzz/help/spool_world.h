@@ -41,6 +41,8 @@ struct neighbour {
 	uint64_t	 next_id;	/* smtpd: of its lease */
 	uint64_t	 message;	/* smtpd: that it tells of */
 	uint64_t	 octets;	/* smtpd: of its body, so far */
+	uint32_t	 told;		/* smtpd: its recipients, so far */
+	uint32_t	 sound;		/* smtpd: those not refused, a bit each */
 	uint64_t	 number;	/* relay: of the rows that came */
 	uint32_t	 rows[ROWS_OUT];
 	size_t		 row_count;
@@ -70,6 +72,8 @@ void	world_down(void);
 void	world_pass(int64_t);
 void	world_jump(int64_t);
 bool	world_is_empty(void);
+/* So many more writes, then the disk is full; -1: it is not. */
+void	world_fill(int);
 
 /* Take what spoold says to anybody. */
 void	world_hear(void);
@@ -96,6 +100,13 @@ const struct wire_row	*row_for(const struct neighbour *, uint8_t,
 
 /* A message that was stored, or none. */
 uint64_t	some_id(uint8_t);
+/*
+ * It is being committed: all its sound recipients are asked for, if that is
+ * answered well and no command interferes.
+ */
+void	note_commit(const struct neighbour *);
+void	note_command(void);
+void	check_stored(void);
 /* A recipient is delivered; or whoever had it has it no longer. */
 void	note_done(uint64_t, uint32_t);
 void	note_back(uint64_t, uint32_t);
