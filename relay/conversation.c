@@ -5,6 +5,7 @@
  *	new -> OPENING			conversation_new
  *	OPENING -> READY		ready
  *	READY -> ENVELOPE -> READY	next_transaction
+ *	ENVELOPE -> ENVELOPE		on_envelope, with a rider
  *	READY -> ASKING -> READY	conversation_ask, on_asked
  *	READY, ENVELOPE -> QUIT		leave
  *	any -> freed			over
@@ -23,6 +24,7 @@
 #define REUSE_TIME	(5 * MINUTE)
 #define ASKING_TIME	(5 * MINUTE)	/* RFC 5321 4.5.3.2 */
 #define QUIT_TIME	(10 * SECOND)
+#define BRISK		(1 * SECOND)	/* an answer to a message */
 
 enum state { OPENING, READY, ENVELOPE, ASKING, QUIT };
 
@@ -39,6 +41,9 @@ struct conversation {
 	struct offer	 offer;
 	struct opening	*opening;	/* while OPENING */
 	struct envelope	*envelope;	/* from then on */
+	struct envelope	*rider;		/* begun behind its dot, or idle */
+	int64_t		 dotted;	/* when the last message was sent */
+	bool		 brisk;		/* that was answered soon */
 	enum relay_stage asked;		/* while ASKING */
 	reply_fn	 fn;
 	void		*arg;
@@ -122,6 +127,7 @@ over(struct conversation *c)
 
 	stream_free(c->stream);
 	opening_free(c->opening);
+	envelope_give_back(c->rider);
 	endpoint_left(endpoint, c);
 	if (fault != NULL) {
 		log_begin(LOG_INFO, "unreachable");
@@ -133,6 +139,7 @@ over(struct conversation *c)
 	if (c->hop != NULL)
 		hop_left(c->hop, c);
 	envelope_free(c->envelope);
+	envelope_free(c->rider);
 	free(c);
 	endpoint_release(endpoint);
 	relay_idle();
@@ -230,6 +237,33 @@ leave(struct conversation *c)
 
 /* ---- serving a hop ---- */
 
+/* May it take one more transaction? */
+static bool
+may_go_on(const struct conversation *c)
+{
+	return c->messages < c->endpoint->policy->max_messages &&
+	    clock_monotonic() - c->opened <= REUSE_TIME;
+}
+
+/*
+ * The message is about to leave: send the next one's commands along.  Where
+ * answers take their time, it had better wait for whoever is free first.
+ */
+static void
+send_along(struct conversation *c)
+{
+	struct transaction *t;
+
+	if (!envelope_takes_rider(c->envelope))
+		return;
+	c->dotted = clock_monotonic();
+	while (c->brisk && !envelope_is_begun(c->rider) && may_go_on(c) &&
+	    (t = hop_next_to_ride(c->hop)) != NULL) {
+		c->messages++;
+		(void)envelope_ride(c->rider, c->envelope, t);
+	}
+}
+
 /* Do what the envelope says; 1 if it takes another transaction. */
 static int
 follow(struct conversation *c, enum envelope_next next)
@@ -238,6 +272,7 @@ follow(struct conversation *c, enum envelope_next next)
 	case ENVELOPE_OVER:
 		return 1;
 	case ENVELOPE_WAIT:
+		send_along(c);
 		return wait_for(c);
 	case ENVELOPE_LEAVE:
 		return leave(c);
@@ -258,8 +293,7 @@ next_transaction(struct conversation *c)
 		set_state(c, READY);
 		if (!is_in_step(c))
 			return out_of_step(c);
-		if (c->messages >= c->endpoint->policy->max_messages ||
-		    clock_monotonic() - c->opened > REUSE_TIME)
+		if (!may_go_on(c))
 			return leave(c);
 		if ((t = hop_next(hop)) == NULL) {
 			c->hop = NULL;
@@ -269,9 +303,24 @@ next_transaction(struct conversation *c)
 		}
 		c->messages++;
 		set_state(c, ENVELOPE);
-		result = follow(c, envelope_begin(c->envelope, hop, t));
+		result = follow(c, envelope_begin(c->envelope, hop, t,
+		    c->messages == 1));
 	} while (result == 1);
 	return result;
+}
+
+/* It is over: who rode behind it has its answers coming, or the next. */
+static int
+go_on(struct conversation *c)
+{
+	struct envelope *done = c->envelope;
+
+	c->brisk = clock_monotonic() - c->dotted < BRISK;
+	if (!envelope_is_begun(c->rider))
+		return next_transaction(c);
+	c->envelope = c->rider;
+	c->rider = done;
+	return wait_for(c);
 }
 
 static int
@@ -282,7 +331,7 @@ on_envelope(struct conversation *c)
 
 	reply_start(&c->reply);
 	result = follow(c, envelope_reply(c->envelope, &reply));
-	return result == 1 ? next_transaction(c) : result;
+	return result == 1 ? go_on(c) : result;
 }
 
 /* ---- the opening ---- */
@@ -293,6 +342,7 @@ ready(struct conversation *c)
 	struct search *search = c->search;
 
 	c->envelope = envelope_new(c->stream, c->endpoint, &c->offer);
+	c->rider = envelope_new(c->stream, c->endpoint, &c->offer);
 	c->search = NULL;
 	set_state(c, READY);
 	opening_free(c->opening);
@@ -506,13 +556,23 @@ conversation_serve(struct conversation *c, struct hop *hop)
 }
 
 /*
- * The link that asked is gone: so is its transaction, wherever it stood.
+ * The link that asked is gone: so is its transaction, wherever it stood.  One
+ * of another link, before or behind it, cannot go on here.
  */
 void
 conversation_drop(struct conversation *c, const struct link *link)
 {
-	if (envelope_drop(c->envelope, link))
-		over(c);
+	bool first = envelope_drop(c->envelope, link);
+	bool second = envelope_drop(c->rider, link);
+	struct reply fault;
+
+	if (!first && !second)
+		return;
+	reply_fault(&fault, STAGE_NONE, 451, "4.3.2",
+	    "%s: given up, since spoold was started again",
+	    c->endpoint->text);
+	envelope_lost(c->envelope, &fault);
+	over(c);
 }
 
 /*

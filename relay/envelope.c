@@ -8,7 +8,8 @@
  *	COMMANDS -> RESET		abandon
  *	BODY -> DOT			envelope_fill
  *	DOT, NOBODY, RESET -> NONE	envelope_reply
- *	any -> NONE			envelope_lost, envelope_drop
+ *	any -> NONE			envelope_lost, envelope_drop,
+ *					envelope_give_back
  *
  * The transaction is gone in NONE, NOBODY and RESET.
  */
@@ -29,11 +30,13 @@ struct envelope {
 	struct hop	*hop;
 	struct transaction *t;
 	enum state	 state;
-	unsigned int	 begun;		/* transactions over this connection */
+	bool		 first;		/* over this connection */
+	bool		 rides;		/* begun before the one ahead ended */
 	size_t		 sent;		/* commands: MAIL, RCPTs, DATA */
 	size_t		 answered;
 	bool		 answering;	/* a reply to t has come */
 	size_t		 dots;		/* LMTP: replies since the dot */
+	size_t		 others;	/* octets behind the dot: the next's */
 	struct body	 body;
 	uint64_t	 offset;	/* of the body, read so far */
 	struct reply	 refusal;	/* the last of a recipient */
@@ -108,8 +111,11 @@ envelope_lost(struct envelope *e, const struct reply *reply)
 		return;
 	if (e->state == DOT && e->dots > 0 && !fault.replied)
 		strlcpy(fault.status, "4.5.0", sizeof(fault.status));
-	if (!e->answering && e->begun == 1)
+	if (!e->answering && e->first)
 		e->host_fault = fault;
+	/* Whatever rides there is lost: a broken server, or a proxy. */
+	if (!e->answering && e->rides && !fault.replied)
+		e->endpoint->step_by_step = true;
 	if (!e->answering && !e->t->returned) {
 		hop_take_back(e->hop, e->t);
 		e->t = NULL;
@@ -130,6 +136,13 @@ static bool
 is_in_step(const struct envelope *e)
 {
 	return evbuffer_get_length(stream_in(e->stream)) == 0;
+}
+
+/* Has the dot left? */
+static bool
+is_sent(const struct envelope *e)
+{
+	return evbuffer_get_length(stream_out(e->stream)) <= e->others;
 }
 
 static enum envelope_next
@@ -356,15 +369,17 @@ refuse_addresses(struct envelope *e)
  * Take up a transaction; one that cannot be sent is done at once.
  */
 enum envelope_next
-envelope_begin(struct envelope *e, struct hop *hop, struct transaction *t)
+envelope_begin(struct envelope *e, struct hop *hop, struct transaction *t,
+    bool first)
 {
 	struct reply fault;
 
 	e->hop = hop;
 	e->t = t;
-	e->begun++;
-	e->answering = false;
+	e->first = first;
+	e->rides = e->answering = false;
 	e->sent = e->answered = 0;
+	e->others = 0;
 	t->dsn = e->offer->dsn;
 	body_start(&e->body);
 	refuse_addresses(e);
@@ -382,6 +397,57 @@ envelope_begin(struct envelope *e, struct hop *hop, struct transaction *t)
 	}
 	set_state(e, COMMANDS);
 	return send_commands(e);
+}
+
+/*
+ * RFC 2920 3.1: a message may be the first command of a group.  So the
+ * commands of the next transaction ride behind its dot, which halves the
+ * round trips, the writes and the reads of a message.  It is told of that
+ * one's reply only when this one is over.
+ */
+enum envelope_next
+envelope_ride(struct envelope *e, struct envelope *ahead,
+    struct transaction *t)
+{
+	struct evbuffer *out = stream_out(e->stream);
+	size_t before = evbuffer_get_length(out);
+	enum envelope_next next;
+
+	next = envelope_begin(e, ahead->hop, t, false);
+	e->rides = true;
+	ahead->others = evbuffer_get_length(out) - before;
+	return next;
+}
+
+/*
+ * May another ride behind this one?  Not if anything is known of the server
+ * that speaks against it.
+ */
+bool
+envelope_takes_rider(const struct envelope *e)
+{
+	return e->state == DOT && e->others == 0 && e->dots == 0 &&
+	    e->offer->pipelining && !e->endpoint->step_by_step &&
+	    is_in_step(e);
+}
+
+bool
+envelope_is_begun(const struct envelope *e)
+{
+	return e != NULL && e->state != NONE;
+}
+
+/*
+ * The connection is gone while this one was riding: nothing of it was taken.
+ */
+void
+envelope_give_back(struct envelope *e)
+{
+	if (e == NULL || e->t == NULL)
+		return;
+	hop_take_back(e->hop, e->t);
+	e->t = NULL;
+	set_state(e, NONE);
 }
 
 /* ---- replies ---- */
@@ -427,7 +493,7 @@ on_dot(struct envelope *e, const struct reply *reply)
 {
 	struct reply soft = *reply;
 
-	if (evbuffer_get_length(stream_out(e->stream)) > 0)
+	if (!is_sent(e))
 		return on_unasked(e, reply);
 	if (e->endpoint->policy->lmtp)
 		return on_lmtp_dot(e, reply);
@@ -509,8 +575,7 @@ envelope_awaits(const struct envelope *e)
 enum relay_stage
 envelope_stage(const struct envelope *e)
 {
-	if (e->state == DOT &&
-	    evbuffer_get_length(stream_out(e->stream)) == 0)
+	if (e->state == DOT && is_sent(e))
 		return STAGE_MESSAGE;
 	if (e->state != COMMANDS || e->answered > e->t->count)
 		return STAGE_DATA;

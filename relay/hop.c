@@ -440,6 +440,19 @@ hop_next(struct hop *hop)
 }
 
 /*
+ * What no connection, nor another one that could be had, would take sooner.
+ */
+struct transaction *
+hop_next_to_ride(struct hop *hop)
+{
+	struct transaction *t = TAILQ_FIRST(&hop->waiting);
+
+	if (t == NULL || t->returned || hop->serving_count < limit(hop))
+		return NULL;
+	return hop_next(hop);
+}
+
+/*
  * A reused connection was dead: this transaction comes first again.
  */
 void

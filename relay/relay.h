@@ -379,6 +379,8 @@ void	 hop_drop(const struct link *);
  * calls one of the last two; none of these calls back.
  */
 struct transaction	*hop_next(struct hop *);	/* NULL: none waits */
+/* The same, for one that would still have to wait for its turn. */
+struct transaction	*hop_next_to_ride(struct hop *);
 void	 hop_take_back(struct hop *, struct transaction *);
 void	 hop_rests(struct hop *, struct conversation *);	/* none waits */
 void	 hop_left(struct hop *, struct conversation *);	/* it takes no more */
@@ -456,6 +458,7 @@ struct endpoint {
 	unsigned int	 failures;	/* in a row */
 	int64_t		 closed_until;	/* wall clock; 0 open */
 	struct reply	 fault;		/* why it is closed */
+	bool		 step_by_step;	/* nothing rides behind a dot */
 	char		 tls[WIRE_NAME];	/* of the last connection */
 };
 
@@ -577,9 +580,15 @@ enum envelope_next {
 
 struct envelope	*envelope_new(struct stream *, struct endpoint *,
 		    const struct offer *);
-/* The transaction is taken. */
+/* The transaction is taken.  The bool: it is the connection's first. */
 enum envelope_next	 envelope_begin(struct envelope *, struct hop *,
+			    struct transaction *, bool);
+/* One that begins behind another's dot, if that takes it. */
+enum envelope_next	 envelope_ride(struct envelope *, struct envelope *,
 			    struct transaction *);
+bool	 envelope_takes_rider(const struct envelope *);
+bool	 envelope_is_begun(const struct envelope *);
+void	 envelope_give_back(struct envelope *);
 enum envelope_next	 envelope_reply(struct envelope *,
 			    const struct reply *);
 enum envelope_next	 envelope_fill(struct envelope *);

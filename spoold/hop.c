@@ -326,8 +326,7 @@ take_turn(struct lane *lane, int64_t now, int64_t monotonic)
 	if (lane->closed_until > now)
 		(void)wait_all(lane);
 	transaction = TAILQ_FIRST(&lane->waiting);
-	if (transaction == NULL || lane->out >= lane->pace.allowed ||
-	    lane->out >= lane->limits.connections)
+	if (transaction == NULL || lane->out >= lane_concurrency(lane))
 		return TURN_OVER;
 	if (rate_opens(&lane->limits.rate, lane->rate_until) > monotonic)
 		return TURN_LIMITED;

@@ -439,12 +439,26 @@ lane_open_matching(const char *domain)
 	return count;
 }
 
-/* How many transactions it may have at a time now. */
+/* What it may ever have: one under way by each connection, one behind it. */
 static uint32_t
-concurrency(const struct lane *lane)
+most(const struct lane *lane)
 {
-	return lane->pace.allowed < lane->limits.connections ?
-	    lane->pace.allowed : lane->limits.connections;
+	return 2 * lane->limits.connections;
+}
+
+/*
+ * How many transactions it may have out now.  Once it has borne all its
+ * connections, relay has the next for each in time to send it along with the
+ * one before, and what it does comes in larger batches.
+ */
+uint32_t
+lane_concurrency(const struct lane *lane)
+{
+	uint32_t	 allowed = lane->pace.allowed;
+
+	if (allowed < lane->limits.connections)
+		return allowed;
+	return lane->pace.proven ? most(lane) : lane->limits.connections;
 }
 
 /* When its rate lets the next one go; seconds from now, 0 at once. */
@@ -482,8 +496,8 @@ lane_why(const struct lane *lane, char *text, size_t size)
 		    (long long)rate_wait(lane), lane->waiting_count);
 	else if (lane->out > 0)
 		(void)snprintf(text, size, "its next hop has %u under way, of"
-		    " %u at a time; %u wait", lane->out, concurrency(lane),
-		    lane->waiting_count);
+		    " %u at a time; %u wait", lane->out,
+		    lane_concurrency(lane), lane->waiting_count);
 	else if (relays_link(lane) == NULL)
 		(void)strlcpy(text, "relay is being started", size);
 }
@@ -496,8 +510,8 @@ lane_describe(const struct lane *lane, FILE *out)
 
 	if (lane_is_hop(lane))
 		(void)fprintf(out, "  concurrency: %u under way, %u at a time"
-		    " now, %u at most\n", lane->out, concurrency(lane),
-		    limits->connections);
+		    " now, %u at most\n", lane->out, lane_concurrency(lane),
+		    most(lane));
 	(void)fprintf(out, "  recipients in memory: %u%s\n", lane->count,
 	    lane->backlog ? ", more wait in the database for room" : "");
 	if (lane->closed_until > now)

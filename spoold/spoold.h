@@ -467,6 +467,7 @@ struct lane	*lane_find(const char *);
 struct lane	*lane_of_route(const struct route *);
 bool		 lane_join(struct recipient *, struct lane *);
 struct lane	*lane_of_text(const char *);
+uint32_t	 lane_concurrency(const struct lane *);
 bool		 lane_is_hop(const struct lane *);
 bool		 lane_is_closed(const struct lane *);
 void		 lane_close(struct lane *, int64_t, const struct ending *);

@@ -53,6 +53,7 @@ static struct {
 	int		 rested;
 	int		 left;
 	int		 resting;
+	bool		 crowded;	/* what waits may ride */
 	int		 failed;	/* times the endpoint was told so */
 	bool		 implicit;
 	bool		 proved;	/* what auth_finish() says */
@@ -196,6 +197,12 @@ hop_next(struct hop *hop)
 	if (t != NULL)
 		TAILQ_REMOVE(&test.waiting, t, entry);
 	return t;
+}
+
+struct transaction *
+hop_next_to_ride(struct hop *hop)
+{
+	return test.crowded ? hop_next(hop) : NULL;
 }
 
 void

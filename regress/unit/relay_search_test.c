@@ -902,6 +902,37 @@ serves_in_order(void **state)
 	test.hold = false;
 }
 
+/* What another connection may still take sooner is not for riding. */
+static void
+lets_ride_what_must_wait(void **state)
+{
+	struct transaction *t;
+	const char *why;
+	struct hop *hop = hop_find("two", "10-live.test", "", &why);
+
+	(void)state;
+	forget();
+	test.hold = true;
+	submit("two", "10-live.test");
+	assert_null(hop_next_to_ride(hop));
+	turn();
+	assert_null(hop_next_to_ride(hop));
+	submit("two", "10-live.test");
+	assert_null(hop_next_to_ride(hop));
+	turn();
+	submit("two", "10-live.test");
+	turn();
+	t = hop_next_to_ride(hop);
+	assert_non_null(t);
+	/* It was lost once: that is enough. */
+	hop_take_back(hop, t);
+	assert_null(hop_next_to_ride(hop));
+	let_go();
+	assert_int_equal(test.done, 3);
+	assert_true(hop_all_idle());
+	test.hold = false;
+}
+
 /* One probe first: the others wait for what it finds. */
 static void
 probes_first(void **state)
@@ -1046,6 +1077,7 @@ main(void)
 		cmocka_unit_test(tells_the_most),
 		cmocka_unit_test(keeps_the_limit),
 		cmocka_unit_test(serves_in_order),
+		cmocka_unit_test(lets_ride_what_must_wait),
 		cmocka_unit_test(probes_first),
 		cmocka_unit_test(gives_up),
 		cmocka_unit_test(prints_its_state),
