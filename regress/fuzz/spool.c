@@ -13,6 +13,7 @@
  * common/conf_print.c common/conf_value.c common/target.c common/header.c
  * common/netaddr.c common/queueid.c common/log.c common/link.c common/asks.c
  * common/frame.c common/wire.c common/loop.c regress/fuzz/help/played.c
+ * regress/fuzz/help/spool_machine.c regress/fuzz/help/spool_track.c
  * regress/fuzz/help/spool_world.c */
 /*
  * The queue manager whole, with its database, over real links to neighbours
@@ -473,7 +474,7 @@ take(char *line)
 	if (line[0] == 'w')
 		world_pass((SECOND / 2) << (line[1] & 31) % 24);
 	else if (line[0] == 'e')
-		world_fill(line[1] == '!' ? -1 : line[1] & 15);
+		machine_fill(line[1] == '!' ? -1 : line[1] & 15);
 	else if (line[0] == 'j')
 		world_jump((line[1] & 1 ? 3 : -3) * HOUR);
 	else if ((n = neighbour_of_letter(line[0])) != NULL &&
@@ -529,7 +530,7 @@ end(void)
 	size_t i;
 	int round;
 
-	world_fill(-1);
+	machine_fill(-1);
 	order(CTL_RESUME);
 	for (round = 0; round < ROUNDS && !world_is_empty(); round++) {
 		world_up();

@@ -4,14 +4,9 @@
  */
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <signal.h>
 #include <stddef.h>
 #include <unistd.h>
 
@@ -21,25 +16,7 @@
 #include "loop.h"
 #include "spool_world.h"
 
-#define ROWS		4096
-#define STORED		256
 #define ASKED		2048
-#define PREFIX		"postmaster-fuzz."
-
-/* A recipient that policyd was asked for, or that was given to somebody. */
-struct row {
-	uint64_t	 id;
-	uint32_t	 row;
-	bool		 out;
-	bool		 done;
-};
-
-/* A message whose commit was asked for, and answered well. */
-struct commit {
-	uint64_t	 id;
-	uint32_t	 sound;
-	bool		 stored;
-};
 
 struct world world;
 
@@ -48,21 +25,11 @@ static struct {
 	struct child	 child;
 	struct settings	 settings;
 	struct conf	*conf;
-	char		 path[64];
-	int		 directory;	/* of the spool */
-	int		 back;		/* where we were */
 	int		 listener;
 	struct sockaddr_un address;
 	socklen_t	 address_length;
-	uint32_t	 uid;		/* of the command that connects */
 	int64_t		 jumped;
-	struct row	 rows[ROWS];
-	size_t		 row_count;
-	struct commit	 commits[STORED];
-	size_t		 commit_count;
-	bool		 meddled;	/* a command was given */
-	int		 room;		/* writes that the disk takes, or -1 */
-} own = { .room = -1 };
+} own;
 
 static const struct child_peer
     smtpd_peer = { &smtpd_role, smtpd_up, smtpd_lost },
@@ -130,132 +97,6 @@ tick(void)
 	(void)careful_tick(monotonic);
 }
 
-/* ---- what the machine would do ---- */
-
-/* Nothing here must survive. */
-int
-fsync(int fd)
-{
-	(void)fd;
-	return 0;
-}
-
-int
-fdatasync(int fd)
-{
-	(void)fd;
-	return 0;
-}
-
-int
-fallocate(int fd, int mode, off_t offset, off_t length)
-{
-	(void)fd;
-	(void)mode;
-	(void)offset;
-	(void)length;
-	return 0;
-}
-
-static bool
-is_full(void)
-{
-	if (own.room > 0)
-		own.room--;
-	errno = ENOSPC;
-	return own.room == 0;
-}
-
-ssize_t
-pwrite64(int fd, const void *octets, size_t length, off_t offset)
-{
-	return is_full() ? -1 : syscall(SYS_pwrite64, fd, octets, length,
-	    offset);
-}
-
-ssize_t
-pwrite(int fd, const void *octets, size_t length, off_t offset)
-{
-	return pwrite64(fd, octets, length, offset);
-}
-
-void
-world_fill(int writes)
-{
-	own.room = writes;
-}
-
-/* Who is at the other end of a command's connection. */
-int
-getsockopt(int fd, int level, int name, void *value, socklen_t *length)
-{
-	struct ucred cred = { .pid = 1, .uid = own.uid, .gid = own.uid };
-
-	(void)fd;
-	require(level == SOL_SOCKET);
-	if (name != SO_PEERCRED) {
-		*length = 0;
-		return 0;
-	}
-	memcpy(value, &cred, sizeof(cred));
-	return 0;
-}
-
-/* ---- the spool's directory ---- */
-
-static int
-remove_one(const char *path, const struct stat *st, int type,
-    struct FTW *where)
-{
-	(void)st;
-	(void)where;
-	if ((type == FTW_DP ? rmdir(path) : unlink(path)) == -1)
-		perror(path);
-	return 0;
-}
-
-static void
-remove_tree(const char *path)
-{
-	(void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void
-remove_own(void)
-{
-	remove_tree(own.path);
-}
-
-/* Those of processes that found something and died of it go as well. */
-static void
-make_directory(void)
-{
-	const char *parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" :
-	    "/tmp";
-	char path[512];
-	struct dirent *entry;
-	DIR *dir = fuzz_need(opendir(parent));
-	long pid;
-
-	while ((entry = readdir(dir)) != NULL) {
-		if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
-			continue;
-		pid = strtol(entry->d_name + strlen(PREFIX), NULL, 10);
-		(void)snprintf(path, sizeof(path), "%s/%s", parent,
-		    entry->d_name);
-		if (pid > 0 && kill((pid_t)pid, 0) == -1 && errno == ESRCH)
-			remove_tree(path);
-	}
-	(void)closedir(dir);
-	(void)snprintf(own.path, sizeof(own.path), "%s/" PREFIX "%ld", parent,
-	    (long)getpid());
-	require(mkdir(own.path, 0700) == 0);
-	require(atexit(remove_own) == 0);
-	own.directory = open(own.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	own.back = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	require(own.directory != -1 && own.back != -1);
-}
-
 /* ---- the beginning ---- */
 
 static void
@@ -265,7 +106,8 @@ make_control(void)
 
 	own.address.sun_family = AF_UNIX;
 	(void)snprintf(own.address.sun_path + 1,
-	    sizeof(own.address.sun_path) - 1, PREFIX "%ld", (long)getpid());
+	    sizeof(own.address.sun_path) - 1, "postmaster-fuzz.%ld",
+	    (long)getpid());
 	own.address_length = (socklen_t)(offsetof(struct sockaddr_un,
 	    sun_path) + 1 + strlen(own.address.sun_path + 1));
 	own.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
@@ -339,25 +181,20 @@ start(void)
 void
 world_begin(void)
 {
+	machine_enter();
+	track_begin();
 	if (!own.begun) {
 		name_all();
-		make_directory();
-	}
-	require(fchdir(own.directory) == 0);
-	if (!own.begun)
 		start();
+	}
 	own.begun = true;
-	own.row_count = own.commit_count = 0;
-	own.meddled = false;
-	own.room = -1;
-	memset(own.rows, 0, sizeof(own.rows));
 }
 
 void
 world_end(void)
 {
 	world_jump(-own.jumped);
-	require(fchdir(own.back) == 0);
+	machine_leave();
 }
 
 bool
@@ -386,99 +223,6 @@ world_jump(int64_t time)
 	queue_rescan();
 	tick();
 	played_turn(4);
-}
-
-/* ---- who has what ---- */
-
-static struct row *
-find_row(uint64_t id, uint32_t number)
-{
-	size_t i;
-
-	for (i = 0; i < own.row_count; i++)
-		if (own.rows[i].id == id && own.rows[i].row == number)
-			return &own.rows[i];
-	require(own.row_count < ROWS);
-	own.rows[own.row_count].id = id;
-	own.rows[own.row_count].row = number;
-	return &own.rows[own.row_count++];
-}
-
-static void
-note_out(uint64_t id, uint32_t number)
-{
-	struct row *row = find_row(id, number);
-
-	require(!row->out);
-	require(!row->done);
-	row->out = true;
-}
-
-void
-note_back(uint64_t id, uint32_t number)
-{
-	find_row(id, number)->out = false;
-}
-
-void
-note_done(uint64_t id, uint32_t number)
-{
-	find_row(id, number)->done = true;
-}
-
-uint64_t
-some_id(uint8_t which)
-{
-	return own.commit_count > 0 ? own.commits[which %
-	    own.commit_count].id : 1;
-}
-
-void
-note_commit(const struct neighbour *smtpd)
-{
-	if (own.commit_count < STORED)
-		own.commits[own.commit_count++] = (struct commit){
-		    smtpd->message, smtpd->sound, false };
-}
-
-static void
-note_stored(uint64_t id)
-{
-	size_t i;
-
-	for (i = 0; i < own.commit_count; i++)
-		if (own.commits[i].id == id)
-			own.commits[i].stored = true;
-}
-
-void
-note_command(void)
-{
-	own.meddled = true;
-}
-
-static bool
-was_seen(uint64_t id, uint32_t number)
-{
-	size_t i;
-
-	for (i = 0; i < own.row_count; i++)
-		if (own.rows[i].id == id && own.rows[i].row == number)
-			return true;
-	return false;
-}
-
-void
-check_stored(void)
-{
-	const struct commit *commit;
-	uint32_t number;
-
-	for (commit = own.commits; !own.meddled && commit < own.commits +
-	    own.commit_count; commit++)
-		for (number = 0; commit->stored && number < 32; number++)
-			require((commit->sound & (1U << number)) == 0 ||
-			    was_seen(commit->id, number + 1));
 }
 
 /* It is answered, or there is nobody to answer it. */
@@ -523,7 +267,7 @@ connect_command(struct neighbour *n, char user)
 {
 	static const uint32_t uids[] = { 0, 1000, 2000, 3000 };
 
-	own.uid = uids[(unsigned char)user % 4];
+	machine_connect_as(uids[(unsigned char)user % 4]);
 	memset(&n->far, 0, sizeof(n->far));
 	n->far.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0);
@@ -678,7 +422,7 @@ take_request(struct neighbour *n, const struct frame_header *header,
 		memcpy(&req, contents, sizeof(req));
 		asked->row = req.recipient;
 		memcpy(asked->text, req.address, sizeof(asked->text));
-		require(!find_row(req.id, req.recipient)->done);
+		note_asked(req.id, req.recipient);
 	}
 	n->count++;
 }

@@ -72,8 +72,6 @@ void	world_down(void);
 void	world_pass(int64_t);
 void	world_jump(int64_t);
 bool	world_is_empty(void);
-/* So many more writes, then the disk is full; -1: it is not. */
-void	world_fill(int);
 
 /* Take what spoold says to anybody. */
 void	world_hear(void);
@@ -98,20 +96,41 @@ void	say_unasked(struct neighbour *, uint32_t, uint32_t, const void *,
 const struct wire_row	*row_for(const struct neighbour *, uint8_t,
 			    uint32_t *);
 
-/* A message that was stored, or none. */
-uint64_t	some_id(uint8_t);
-/*
- * It is being committed: all its sound recipients are asked for, if that is
- * answered well and no command interferes.
- */
-void	note_commit(const struct neighbour *);
-void	note_command(void);
-void	check_stored(void);
-/* A recipient is delivered; or whoever had it has it no longer. */
-void	note_done(uint64_t, uint32_t);
-void	note_back(uint64_t, uint32_t);
-
 /* Targets between commas as a tail; a + is that there are more. */
 size_t	make_targets(const char *, char *, uint32_t *, uint32_t *);
+
+/* ---- spool_track.c ---- */
+
+void	track_begin(void);
+
+/* A recipient is asked for, out, no longer out, or done for good. */
+void	note_asked(uint64_t, uint32_t);
+void	note_out(uint64_t, uint32_t);
+void	note_back(uint64_t, uint32_t);
+void	note_done(uint64_t, uint32_t);
+
+/*
+ * A message is being committed: all its sound recipients are asked for, if
+ * that is answered well and no command interferes.
+ */
+void	note_commit(const struct neighbour *);
+void	note_stored(uint64_t);
+void	note_command(void);
+void	check_stored(void);
+
+/* One of these, or none. */
+uint64_t	some_id(uint8_t);
+
+/* ---- spool_machine.c ---- */
+
+/* Into the spool's directory, and back; the disk has room. */
+void	machine_enter(void);
+void	machine_leave(void);
+
+/* So many more writes, then the disk is full; -1: it is not. */
+void	machine_fill(int);
+
+/* Who is at the other end of the next connection. */
+void	machine_connect_as(uint32_t);
 
 #endif
