@@ -313,9 +313,14 @@ install_filter(enum jail jail)
 	    jails[jail].name, JAIL_TOOL);
 #endif
 	jail_prepare(jail);
+#ifdef JAIL_TOOL
+	/* Valgrind knows the older call only. */
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filters[jail]) == -1)
+#else
 	/* Refusals are told to the kernel's log where that is asked for. */
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 	    SECCOMP_FILTER_FLAG_LOG, &filters[jail]) == -1)
+#endif
 		fatal("jail %s: seccomp", jails[jail].name);
 }
 

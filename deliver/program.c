@@ -29,7 +29,7 @@ struct program {
 	const struct worker *worker;
 	struct body_stream *stream;
 	pid_t	 pid;
-	int	 pidfd;
+	int	 pidfd;			/* -1: none could be had */
 	int	 input;			/* we write; -1 closed */
 	int	 output;		/* we read */
 	char	 buffer[65536];		/* on its way to the input */
@@ -83,8 +83,6 @@ start(struct program *program, const struct command *command)
 	fcntl(program->input, F_SETFL, O_NONBLOCK);
 	fcntl(program->output, F_SETFL, O_NONBLOCK);
 	program->pidfd = (int)syscall(SYS_pidfd_open, program->pid, 0);
-	if (program->pidfd == -1)
-		fatal("pidfd_open");
 	return 0;
 fail:
 	saved = errno;
@@ -174,6 +172,16 @@ drain(struct program *program)
 
 /* ---- its end ---- */
 
+/* For want of a descriptor that tells; it is not reaped. */
+static bool
+has_ended(const struct program *program)
+{
+	siginfo_t	 info = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)program->pid, &info,
+	    WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+}
+
 /*
  * Wait for the program and serve it meanwhile, until it ends or the deadline
  * passes or, if that counts, the worker is abandoned.  Returns whether it
@@ -211,7 +219,8 @@ serve(struct program *program, int64_t deadline, bool watch)
 			output = listen_to(program);
 		if (fds[INPUT].fd != -1 && fds[INPUT].revents != 0)
 			feed(program);
-		if (fds[ENDED].revents != 0)
+		if (fds[ENDED].revents != 0 ||
+		    (program->pidfd == -1 && has_ended(program)))
 			return true;
 		if (watch && program->body_errno != 0)
 			return false;
@@ -273,7 +282,8 @@ finish(struct program *program, int64_t limit)
 	drain(program);
 	close_input(program);
 	close(program->output);
-	close(program->pidfd);
+	if (program->pidfd != -1)
+		close(program->pidfd);
 	sweep();
 }
 
