@@ -14,6 +14,8 @@
 #include "wire.h"
 
 struct event_base;
+struct frame_in;
+struct frame_out;
 struct link;
 
 /*
@@ -146,5 +148,22 @@ int		 link_read_blocking(int, enum process, enum process,
  */
 int		 link_write_blocking(int, enum imsg_type, uint32_t,
 		    const void *, const void *, size_t, int);
+
+/*
+ * For a process that works on all that has come at once: read one frame, as
+ * much as there is going into the buffer for the next calls.  Returns 1, 0 if
+ * none has come, or -1 as link_read_blocking() does.  Payload and tail are
+ * good until the next call.
+ */
+int		 link_read_buffered(struct frame_in *, int, enum process,
+		    enum process, struct frame *, const char **);
+
+/*
+ * Add a frame to the buffer; and write all that were added, blocking: 0, or
+ * -1 with errno.
+ */
+void		 link_add(struct frame_out *, enum imsg_type, uint32_t,
+		    const void *, const void *, size_t, int);
+int		 link_write_buffered(struct frame_out *, int);
 
 #endif

@@ -12,6 +12,8 @@
 #include "frame.h"
 #include "link.h"
 
+#define READ_AT_ONCE	(128 * 1024)
+
 /* Wait until fd is ready; -1 when the deadline has passed. */
 static int
 wait_ready(int fd, short events, int64_t deadline)
@@ -116,26 +118,111 @@ link_read_blocking(int fd, enum process self, enum process peer,
 	return -1;
 }
 
+/*
+ * Take the frame at the start of the buffer, if it is whole; 1, or 0 if more
+ * must be read, or -1 with *why.
+ */
+static int
+take_frame(struct frame_in *in, enum process self, enum process peer,
+    struct frame *frame, const char **why)
+{
+	static uint64_t aligned[1024];
+	const struct wire_row *row;
+	struct frame_header header;
+	const char *contents;
+
+	if (in->end - in->start < sizeof(header))
+		return 0;
+	memcpy(&header, in->data + in->start, sizeof(header));
+	row = wire_row(header.type);
+	if (row == NULL || header.length < row->size ||
+	    header.length - row->size > row->tail ||
+	    row->size > sizeof(aligned)) {
+		*why = "unknown type or wrong length";
+		return -1;
+	}
+	if (frame_in_next(in, &header, &contents) == 0)
+		return 0;
+	memcpy(aligned, contents, row->size);
+	frame->type = header.type;
+	frame->id = header.id;
+	frame->payload = aligned;
+	frame->tail = contents + row->size;
+	frame->tail_length = header.length - row->size;
+	frame->fd = header.flags & FRAME_FD ? frame_in_take_fd(in) : -1;
+	*why = wire_check(peer, self, frame->type, frame->id, aligned,
+	    header.length, frame->fd != -1);
+	if (*why == NULL)
+		return 1;
+	if (frame->fd != -1)
+		close(frame->fd);
+	frame->fd = -1;
+	return -1;
+}
+
 int
-link_write_blocking(int fd, enum imsg_type type, uint32_t id,
+link_read_buffered(struct frame_in *in, int fd, enum process self,
+    enum process peer, struct frame *frame, const char **why)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+	int result;
+	long n;
+
+	memset(frame, 0, sizeof(*frame));
+	frame->fd = -1;
+	*why = NULL;
+	while ((result = take_frame(in, self, peer, frame, why)) == 0) {
+		/* What has begun is read to its end. */
+		if (in->start == in->end && poll(&pollfd, 1, 0) != 1)
+			return 0;
+		frame_in_reserve(in, READ_AT_ONCE);
+		n = frame_in_read(in, fd, true);
+		if (n == 0 || (n == -1 && errno != EINTR)) {
+			*why = n == 0 ? "the other side has closed" :
+			    "reading failed";
+			return -1;
+		}
+	}
+	return result;
+}
+
+int
+link_write_buffered(struct frame_out *out, int fd)
+{
+	int n;
+
+	while ((n = frame_out_write(out, fd)) == 0)
+		if (wait_ready(fd, POLLOUT, -1) == -1)
+			return -1;
+	return n == 1 ? 0 : -1;
+}
+
+void
+link_add(struct frame_out *out, enum imsg_type type, uint32_t id,
     const void *payload, const void *tail, size_t tail_length, int passed)
 {
 	const struct wire_row *row = wire_row(type);
-	struct frame_out out = { 0 };
 	struct frame_header header = {
 		.type = type, .id = id,
 		.length = row->size + (uint32_t)tail_length,
 		.flags = passed != -1 ? FRAME_FD : 0
 	};
-	int n, saved;
 
-	frame_out_add(&out, &header, payload, row->size, tail, tail_length,
+	frame_out_add(out, &header, payload, row->size, tail, tail_length,
 	    passed);
-	while ((n = frame_out_write(&out, fd)) == 0)
-		if (wait_ready(fd, POLLOUT, -1) == -1)
-			break;
+}
+
+int
+link_write_blocking(int fd, enum imsg_type type, uint32_t id,
+    const void *payload, const void *tail, size_t tail_length, int passed)
+{
+	struct frame_out out = { 0 };
+	int result, saved;
+
+	link_add(&out, type, id, payload, tail, tail_length, passed);
+	result = link_write_buffered(&out, fd);
 	saved = errno;
 	frame_out_clear(&out);
 	errno = saved;
-	return n == 1 ? 0 : -1;
+	return result;
 }

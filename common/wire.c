@@ -177,7 +177,7 @@ static const struct wire_row rows[IMSG_MAX] = {
 [IMSG_JOB_DELIVER_REQ] = { NAME(JOB_DELIVER_REQ),
 	LINK(BIT(PROC_SPOOLD), BIT(PROC_WORKER)), SIZE(w_job_deliver_req),
 	.tail = TAIL_JOB, .fd = FD_MAYBE, .answer = IMSG_JOB_DELIVER_ANS,
-	.window = 16, .id = true, .strings = job_deliver_req },
+	.window = 32, .id = true, .strings = job_deliver_req },
 [IMSG_JOB_DELIVER_ANS] = { NAME(JOB_DELIVER_ANS),
 	LINK(BIT(PROC_WORKER), BIT(PROC_SPOOLD)), SIZE(w_job_deliver_ans),
 	.tail = TAIL_TARGETS, .id = true, .strings = job_deliver_ans },

@@ -16,11 +16,12 @@
 #include "aliases.h"
 #include "child.h"
 #include "dropfile.h"
+#include "frame.h"
 #include "link.h"
 #include "wire.h"
 
 #define MAIL_SPOOL	"/var/mail"
-#define JOBS_AT_ONCE	16		/* as the wire's window */
+#define JOBS_AT_ONCE	32		/* as the wire's window */
 #define PREFIX_SIZE	2048		/* what we write before a message */
 
 /* ---- mailer.c: how mail is done, from the configuration ---- */
@@ -84,6 +85,8 @@ struct worker {
 	bool		 own_group;	/* nobody else is in its group */
 	int		 home_errno;	/* 0: the home is where we are */
 	int		 link;
+	struct frame_in	 in;
+	struct frame_out out;
 	const char	*hostname;
 	const struct mailers *mailers;
 	const char	*refusal;	/* why it does nothing, or NULL */

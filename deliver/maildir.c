@@ -235,8 +235,12 @@ item_write(struct maildir_item *item, struct body_stream *stream)
 	job_prefix(item->job, false, prefix);
 	body_open(stream, &item->job->body, prefix, false);
 	if (twin == -1 || open_tmp(item) == -1 ||
-	    body_write(stream, item->fd) == -1)
+	    body_write(stream, item->fd) == -1) {
 		item_failed(item);
+		return;
+	}
+	/* While the others are written; the syncs then find it done. */
+	(void)sync_file_range(item->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 static void

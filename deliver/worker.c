@@ -191,28 +191,21 @@ wait_for_job(const struct worker *worker)
 	return ready == 1 && !told_to_end;
 }
 
-/* Is another frame there already? */
-static bool
-has_job(const struct worker *worker)
-{
-	struct pollfd	 poller = { .fd = worker->link, .events = POLLIN };
-
-	return poll(&poller, 1, 0) == 1 && (poller.revents & POLLIN) != 0;
-}
-
 /* Read what JOBs there are, waiting for the first; 0 is the end. */
 static size_t
-gather(const struct worker *worker, struct job **jobs)
+gather(struct worker *worker, struct job **jobs)
 {
 	struct frame	 frame;
 	const char	*why;
 	size_t		 count = 0;
+	int		 result;
 
-	while (count < JOBS_AT_ONCE) {
-		if (count == 0 ? !wait_for_job(worker) : !has_job(worker))
-			break;
-		if (link_read_blocking(worker->link, PROC_WORKER, PROC_SPOOLD,
-		    &frame, -1, &why) == -1)
+	while (count < JOBS_AT_ONCE && !told_to_end) {
+		result = link_read_buffered(&worker->in, worker->link,
+		    PROC_WORKER, PROC_SPOOLD, &frame, &why);
+		if (result == 0 && count == 0 && wait_for_job(worker))
+			continue;
+		if (result != 1)
 			break;
 		jobs[count] = frame.type == IMSG_JOB_DELIVER_REQ ?
 		    job_take(&frame) : NULL;
@@ -225,18 +218,20 @@ gather(const struct worker *worker, struct job **jobs)
 	return count;
 }
 
-/* Answer, and be done with the job. */
-static int
-answer(const struct worker *worker, struct job **job)
+/* Its answer leaves with the next ones; be done with the job. */
+static void
+answer(struct worker *worker, struct job **job)
 {
-	int	 result;
-
-	result = link_write_blocking(worker->link, IMSG_JOB_DELIVER_ANS,
-	    (*job)->frame, &(*job)->answer, (*job)->targets,
-	    (*job)->targets_length, -1);
+	link_add(&worker->out, IMSG_JOB_DELIVER_ANS, (*job)->frame,
+	    &(*job)->answer, (*job)->targets, (*job)->targets_length, -1);
 	job_free(*job);
 	*job = NULL;
-	return result;
+}
+
+static int
+send_answers(struct worker *worker)
+{
+	return link_write_buffered(&worker->out, worker->link);
 }
 
 /*
@@ -259,15 +254,22 @@ run_batch(struct worker *worker, struct job **jobs, size_t count)
 	}
 	if (maildir_commit(&batch, worker) == -1)
 		return -1;
+	/* In one write, so that spoold stores them together as well. */
 	for (i = 0; i < count; i++)
-		if (!later[i] && answer(worker, &jobs[i]) == -1)
+		if (!later[i])
+			answer(worker, &jobs[i]);
+	if (send_answers(worker) == -1)
+		return -1;
+	for (i = 0; i < count; i++) {
+		if (!later[i])
+			continue;
+		if (method_run(worker, jobs[i], &batch, true) == -1 ||
+		    maildir_commit(&batch, worker) == -1)
 			return -1;
-	for (i = 0; i < count; i++)
-		if (later[i] &&
-		    (method_run(worker, jobs[i], &batch, true) == -1 ||
-		    maildir_commit(&batch, worker) == -1 ||
-		    answer(worker, &jobs[i]) == -1))
+		answer(worker, &jobs[i]);
+		if (send_answers(worker) == -1)
 			return -1;
+	}
 	return 0;
 }
 

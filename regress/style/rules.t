@@ -127,7 +127,7 @@ none('every file says what it is', grep { $text{$_} !~ m{^/\*} }
 my ($enum) = $text{'common/wire.h'} =~ /enum imsg_type \{(.*?)\n\};/s;
 my @types = grep { !/^(NONE|MAX)$/ } $enum =~ /\bIMSG_(\w+),/g;
 ok(@types > 30, 'the messages are there');
-my $send = qr/\b(?:link_tell|link_ask|link_answer|link_write_blocking|
+my $send = qr/\b(?:link_tell|link_ask|link_answer|link_write_blocking|link_add|
     start_tell)\b[^;]*?/x;
 for my $type (@types) {
 	my @trouble;

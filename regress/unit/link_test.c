@@ -409,6 +409,99 @@ test_answer_to_nothing(void **unused)
 	close(fds[1]);
 }
 
+/* ---- frames without a loop ---- */
+
+/* A worker's JOB of so many octets. */
+static void
+add_job(struct frame_out *out, uint64_t id, const char *body, int fd)
+{
+	static struct w_job_deliver_req job;
+
+	job.id = id;
+	job.size = strlen(body);
+	link_add(out, IMSG_JOB_DELIVER_REQ, (uint32_t)id, &job, body,
+	    strlen(body), fd);
+}
+
+static int
+read_job(struct frame_in *in, int fd, struct frame *frame)
+{
+	const char *why;
+	int result;
+
+	result = link_read_buffered(in, fd, PROC_WORKER, PROC_SPOOLD, frame,
+	    &why);
+	assert_true((result == -1) == (why != NULL));
+	return result;
+}
+
+static void
+test_buffered(void **state)
+{
+	const struct w_job_deliver_req *job;
+	struct frame_in in = { 0 };
+	struct frame_out out = { 0 };
+	struct frame frame;
+	uint64_t id;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(read_job(&in, ends[1], &frame), 0);
+	for (id = 1; id <= 5; id++)
+		add_job(&out, id, id == 2 ? "odd" : "body",
+		    id == 4 ? open("/dev/null", O_RDONLY) : -1);
+	assert_int_equal(link_write_buffered(&out, ends[0]), 0);
+	for (id = 1; id <= 5; id++) {
+		assert_int_equal(read_job(&in, ends[1], &frame), 1);
+		job = frame.payload;
+		assert_int_equal(frame.id, id);
+		assert_int_equal(job->id, id);
+		assert_int_equal(frame.tail_length, id == 2 ? 3 : 4);
+		assert_memory_equal(frame.tail, id == 2 ? "odd" : "body",
+		    frame.tail_length);
+		assert_true((frame.fd != -1) == (id == 4));
+		if (frame.fd != -1)
+			close(frame.fd);
+	}
+	assert_int_equal(read_job(&in, ends[1], &frame), 0);
+	/* Id zero: what the table forbids, after what it allows. */
+	add_job(&out, 6, "body", -1);
+	add_job(&out, 0, "body", -1);
+	assert_int_equal(link_write_buffered(&out, ends[0]), 0);
+	assert_int_equal(read_job(&in, ends[1], &frame), 1);
+	assert_int_equal(read_job(&in, ends[1], &frame), -1);
+	frame_in_clear(&in);
+	frame_out_clear(&out);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* A type, a length and an end that are wrong. */
+static void
+test_buffered_wrong(void **state)
+{
+	struct frame_header header = { .type = IMSG_MAX, .length = 8 };
+	struct frame_in in = { 0 };
+	struct frame frame;
+	int ends[2], i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends),
+		    0);
+		header.type = i == 0 ? IMSG_MAX : IMSG_JOB_DELIVER_REQ;
+		header.length = i == 1 ? UINT32_MAX : i == 2 ? 8 :
+		    sizeof(struct w_job_deliver_req);
+		assert_int_equal(write(ends[0], &header, sizeof(header)),
+		    sizeof(header));
+		close(ends[0]);
+		assert_int_equal(read_job(&in, ends[1], &frame), -1);
+		frame_in_clear(&in);
+		close(ends[1]);
+	}
+}
+
 int
 main(void)
 {
@@ -422,6 +515,8 @@ main(void)
 		cmocka_unit_test(test_violations),
 		cmocka_unit_test(test_answer_to_nothing),
 		cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_buffered),
+		cmocka_unit_test(test_buffered_wrong),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
