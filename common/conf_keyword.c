@@ -100,6 +100,7 @@ static const struct conf_keyword keywords[] = {
 	{ "smtpd",	"banner-delay",		CONF_DURATION },
 	{ "smtpd",	"command-timeout",	CONF_DURATION },
 	{ "smtpd",	"data-timeout",		CONF_DURATION },
+	{ "smtpd",	"spool-timeout",	CONF_DURATION },
 	{ "smtpd",	"max-recipients",	CONF_NUMBER },
 	{ "smtpd",	"message-size",		CONF_SIZE },
 	{ "smtpd",	"max-hops",		CONF_NUMBER },

@@ -203,10 +203,10 @@ flush(struct link *link)
 	}
 }
 
-bool
-link_has_output(const struct link *link)
+size_t
+link_output(const struct link *link)
 {
-	return link->out.start < link->out.end;
+	return link->out.end - link->out.start;
 }
 
 void

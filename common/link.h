@@ -118,9 +118,9 @@ uint32_t	 link_instance(const struct link *);
 void		 link_violation(struct link *, const char *);
 
 /*
- * Does anything wait to be written?
+ * How many octets wait to be written?
  */
-bool		 link_has_output(const struct link *);
+size_t		 link_output(const struct link *);
 
 /*
  * Write what waits now rather than at the end of the turn, as far as the

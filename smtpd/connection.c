@@ -122,9 +122,8 @@ settle(struct session *session)
 		session_free(session);
 		return true;
 	}
-	if (session->state == SESSION_ASKING ||
-	    session->state == SESSION_COMMITTING)
-		session->deadline = 0;	/* it is our turn */
+	if (session->state == SESSION_ASKING)
+		session->deadline = 0;	/* policy.c has its own */
 	return false;
 }
 
@@ -269,9 +268,11 @@ on_timer(int fd, short events, void *arg)
 		session_greet(session);
 		return;
 	}
-	if (session->state == SESSION_DATA &&
-	    transaction_blocked(session->transaction)) {
-		session_expect(session, session->settings->data_timeout);
+	/* It is our turn: the client is not late, spoold is. */
+	if (session->state == SESSION_COMMITTING ||
+	    (session->state == SESSION_DATA &&
+	    transaction_blocked(session->transaction))) {
+		transaction_give_up(session->transaction);
 		return;
 	}
 	/* Who does not read our words hears no more of them. */

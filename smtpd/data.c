@@ -142,6 +142,15 @@ conclude(struct session *session, enum txn_verdict verdict)
 	session_reset(session);
 }
 
+/* It is spoold's turn, and the client does not wait for ever. */
+static void
+expect_spoold(struct session *session)
+{
+	session->deadline = 0;
+	if (session->settings->spool_timeout > 0)
+		session_expect(session, session->settings->spool_timeout);
+}
+
 /* The end of the message has come. */
 static void
 finish(struct session *session)
@@ -159,8 +168,10 @@ finish(struct session *session)
 		session_reset(session);
 	} else if (txn->failure != 0)
 		conclude(session, txn->failure);
-	else
+	else {
+		expect_spoold(session);
 		transaction_commit(txn);
+	}
 }
 
 size_t
@@ -177,6 +188,8 @@ data_input(struct session *session, const char *in, size_t length)
 		absorb(session, text, made);
 		if (dots->state == DOTREAD_END)
 			finish(session);
+		else if (transaction_blocked(session->transaction))
+			expect_spoold(session);
 	}
 	return used;
 }

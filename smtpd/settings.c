@@ -18,6 +18,7 @@
 #define BANNER_DELAY	INT64_C(0)
 #define COMMAND_TIMEOUT	(5 * MINUTE)
 #define DATA_TIMEOUT	(5 * MINUTE)
+#define SPOOL_TIMEOUT	(8 * MINUTE)
 #define MAX_RECIPIENTS	1000
 #define MAX_HOPS	100
 #define MAX_ERRORS	20
@@ -135,6 +136,7 @@ check_section(struct conf *conf, const struct conf_section *section)
 	    COMMAND_TIMEOUT);
 	check_duration(conf, section, "data-timeout", SECOND, DAY,
 	    3 * MINUTE);
+	check_duration(conf, section, "spool-timeout", SECOND, DAY, 0);
 	for (setting = conf_setting(section, "trusted"); setting != NULL;
 	    setting = conf_again(setting))
 		for (i = 0; i < setting->count; i++)
@@ -202,6 +204,8 @@ load_limits(struct settings *settings, const struct conf_section *section,
 	    COMMAND_TIMEOUT);
 	settings->data_timeout = conf_duration(section, "data-timeout",
 	    DATA_TIMEOUT);
+	settings->spool_timeout = conf_duration(section, "spool-timeout",
+	    SPOOL_TIMEOUT);
 	settings->message_size = conf_size(section, "message-size", 0);
 	settings->line_length = conf_number(section, "line-length", 0);
 	settings->max_recipients = conf_number(section, "max-recipients",

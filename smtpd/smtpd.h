@@ -37,6 +37,7 @@ struct settings {
 	int64_t	 banner_delay;		/* microseconds, as all times */
 	int64_t	 command_timeout;
 	int64_t	 data_timeout;
+	int64_t	 spool_timeout;
 	int64_t	 message_size;		/* 0 is no limit, here and below */
 	int64_t	 line_length;
 	int64_t	 max_recipients;
@@ -323,6 +324,8 @@ bool	transaction_roomy(void);
 bool	transaction_blocked(const struct transaction *);
 /* Drop the body, it will not be committed. */
 void	transaction_withdraw(struct transaction *);
+/* spoold does not answer: as if it had failed. */
+void	transaction_give_up(struct transaction *);
 /* data_committed() tells the result. */
 void	transaction_commit(struct transaction *);
 

@@ -8,8 +8,8 @@
  * used again.
  *
  *   ENVELOPE -> GATHERING [transaction_begin]
- *   GATHERING -> STREAMING [stream] -> COMMITTING [commit]
- *   GATHERING -> COMMITTING [commit]
+ *   GATHERING -> STREAMING [transaction_write]
+ *   GATHERING, STREAMING -> COMMITTING [ask_commit]
  *   any -> ENDED [fail, transaction_withdraw, on_txn_commit_ans]
  */
 #include <stdlib.h>
@@ -21,6 +21,7 @@
 
 #define BUDGET		((size_t)16 << 20)	/* of bodies in memory */
 #define LEASES		16
+#define UNWRITTEN	((size_t)4 << 20)	/* in the link: enough */
 
 struct lease {
 	uint64_t	next;
@@ -258,29 +259,50 @@ ask_commit(struct transaction *txn)
 static size_t
 next_piece(const struct transaction *txn)
 {
+	if (txn->state != TRANSACTION_STREAMING)
+		return 0;
 	if (txn->body.length >= WIRE_PIECE)
 		return WIRE_PIECE;
 	return txn->complete || spool.memory > BUDGET ? txn->body.length : 0;
 }
 
+/*
+ * May its next request leave?  An envelope leaves before the first of them,
+ * and has no credit of its own: what a spoold that does not read is sent is
+ * bounded by the requests it has not answered and by what is not yet written.
+ */
+static bool
+may_ask(const struct transaction *txn)
+{
+	if (link_output(spool.link) >= UNWRITTEN)
+		return false;
+	if (next_piece(txn) > 0)
+		return link_credit(spool.link, IMSG_TXN_BODY_REQ) > 0;
+	return link_credit(spool.link, IMSG_TXN_COMMIT_REQ) > 0;
+}
+
 /* Send pieces while there is credit, then the commit if all is there. */
 static void
-send_pieces(struct transaction *txn)
+send_on(struct transaction *txn)
 {
 	size_t length;
 
-	while ((length = next_piece(txn)) > 0) {
+	while ((length = next_piece(txn)) > 0 || txn->complete) {
 		if (txn->wants_credit)
 			return;
-		if (link_credit(spool.link, IMSG_TXN_BODY_REQ) == 0) {
+		if (!may_ask(txn)) {
 			txn->wants_credit = true;
 			TAILQ_INSERT_TAIL(&spool.line, txn, credit_entry);
 			return;
 		}
+		if (!txn->opened)
+			tell_envelope(txn);
+		if (length == 0) {
+			ask_commit(txn);
+			return;
+		}
 		ask_body(txn, length);
 	}
-	if (txn->complete)
-		ask_commit(txn);
 }
 
 /* Credit is back: the first in line goes on. */
@@ -290,11 +312,9 @@ serve_line(void)
 	struct transaction *txn;
 
 	while (spool.link != NULL &&
-	    link_credit(spool.link, IMSG_TXN_BODY_REQ) > 0 &&
-	    (txn = TAILQ_FIRST(&spool.line)) != NULL) {
+	    (txn = TAILQ_FIRST(&spool.line)) != NULL && may_ask(txn)) {
 		leave_line(txn);
-		ask_body(txn, next_piece(txn));
-		send_pieces(txn);
+		send_on(txn);
 		if (!txn->wants_credit && !txn->complete)
 			data_resume(txn->session);
 	}
@@ -340,13 +360,10 @@ transaction_write(struct transaction *txn, const char *data, size_t length)
 		return;
 	if (txn->state == TRANSACTION_GATHERING &&
 	    (txn->body.length + length > WIRE_INLINE ||
-	    spool.memory + length > BUDGET)) {
-		tell_envelope(txn);
+	    spool.memory + length > BUDGET))
 		txn->state = TRANSACTION_STREAMING;
-	}
 	body_append(txn, data, length);
-	if (txn->state == TRANSACTION_STREAMING)
-		send_pieces(txn);
+	send_on(txn);
 }
 
 bool
@@ -358,9 +375,8 @@ transaction_blocked(const struct transaction *txn)
 void
 transaction_withdraw(struct transaction *txn)
 {
-	/* A commit that waits for credit is gone; one that was sent stands. */
-	if (txn->state == TRANSACTION_STREAMING ||
-	    txn->state == TRANSACTION_COMMITTING)
+	/* A commit that was sent stands. */
+	if (txn->opened && txn->state == TRANSACTION_STREAMING)
 		tell_abort(txn);
 	end(txn);
 }
@@ -369,12 +385,18 @@ void
 transaction_commit(struct transaction *txn)
 {
 	txn->complete = true;
-	if (txn->state == TRANSACTION_STREAMING) {
-		send_pieces(txn);
-		return;
-	}
-	tell_envelope(txn);
-	ask_commit(txn);
+	send_on(txn);
+}
+
+/* spoold is there, but has not done its part in time. */
+void
+transaction_give_up(struct transaction *txn)
+{
+	if (txn->state == TRANSACTION_COMMITTING && spool.link != NULL)
+		link_forget(spool.link, txn->commit);
+	else if (txn->opened)
+		tell_abort(txn);
+	fail(txn, TXN_FAILED);
 }
 
 void
@@ -476,6 +498,7 @@ on_txn_commit_ans(struct link *link, struct frame *frame, void *arg)
 	end(txn);
 	data_committed(session, ans != NULL ?
 	    (enum txn_verdict)ans->verdict : TXN_FAILED);
+	serve_line();
 }
 
 static void

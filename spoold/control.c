@@ -74,7 +74,7 @@ client_free(struct client *client)
 static bool
 begin_question(struct client *client, const struct frame *frame)
 {
-	if (client->question != 0 || link_has_output(client->link)) {
+	if (client->question != 0 || link_output(client->link) > 0) {
 		link_violation(client->link, "two questions at once");
 		return false;
 	}

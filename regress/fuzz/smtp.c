@@ -122,6 +122,13 @@ transaction_withdraw(struct transaction *txn)
 	txn->state = TRANSACTION_ENDED;
 }
 
+void
+transaction_give_up(struct transaction *txn)
+{
+	(void)txn;
+	require(false);		/* nothing waits that long */
+}
+
 /* No CR or LF by itself, no NUL, and a line's end at the end. */
 static void
 check_body(const struct buffer *body)

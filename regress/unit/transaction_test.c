@@ -20,6 +20,10 @@ static struct {
 	uint32_t	 asked[IMSG_MAX];
 	uint32_t	 forgotten;
 	uint32_t	 credit;
+	size_t		 output;
+	uint32_t	 resumed;
+	uint32_t	 committed;
+	enum txn_verdict verdict;
 } fake;
 
 static struct link *const link_to_spoold = (struct link *)(uintptr_t)&fake;
@@ -57,6 +61,13 @@ link_credit(const struct link *link, enum imsg_type type)
 	return fake.credit;
 }
 
+size_t
+link_output(const struct link *link)
+{
+	(void)link;
+	return fake.output;
+}
+
 void
 link_forget(struct link *link, uint32_t id)
 {
@@ -77,13 +88,15 @@ void
 data_resume(struct session *session)
 {
 	(void)session;
+	fake.resumed++;
 }
 
 void
 data_committed(struct session *session, enum txn_verdict verdict)
 {
 	(void)session;
-	(void)verdict;
+	fake.committed++;
+	fake.verdict = verdict;
 }
 
 /* What spoold says. */
@@ -159,10 +172,106 @@ test_waiting_for_credit(void **state)
 	transaction_write(txn, (char [100000]){ 0 }, 100000);
 	assert_true(transaction_blocked(txn));
 	transaction_free(txn);
-	assert_int_equal(fake.told[IMSG_TXN_ABORT_NTF], 1);
+	assert_int_equal(fake.told[IMSG_TXN_OPEN_NTF], 0);
+	assert_int_equal(fake.told[IMSG_TXN_ABORT_NTF], 0);
 }
 
-/* The commit may be waiting for credit: forgotten, it is never asked. */
+/* Some request was answered. */
+static void
+answer_something(void)
+{
+	static const struct w_txn_body_ans ans = { 99, TXN_OK };
+
+	hear(IMSG_TXN_BODY_ANS, &ans);
+}
+
+/* Without credit for its commit nothing of a message leaves, however small. */
+static void
+test_commit_waits(void **state)
+{
+	struct session session;
+	struct transaction *txn;
+
+	(void)state;
+	txn = begin(&session, 100);
+	fake.credit = 0;
+	transaction_commit(txn);
+	answer_something();
+	assert_int_equal(fake.told[IMSG_TXN_OPEN_NTF], 0);
+	assert_int_equal(fake.told[IMSG_TXN_RCPT_NTF], 0);
+	assert_int_equal(fake.asked[IMSG_TXN_COMMIT_REQ], 0);
+	fake.credit = 1;
+	answer_something();
+	assert_int_equal(fake.told[IMSG_TXN_OPEN_NTF], 1);
+	assert_int_equal(fake.told[IMSG_TXN_RCPT_NTF], 1);
+	assert_int_equal(fake.asked[IMSG_TXN_COMMIT_REQ], 1);
+	assert_int_equal(fake.resumed, 0);
+	transaction_free(txn);
+}
+
+/* Nor while much waits to be written to a spoold that does not read. */
+static void
+test_output_waits(void **state)
+{
+	struct session session;
+	struct transaction *txn;
+
+	(void)state;
+	txn = begin(&session, 100);
+	fake.output = 8 << 20;
+	transaction_write(txn, (char [100000]){ 0 }, 100000);
+	assert_true(transaction_blocked(txn));
+	assert_int_equal(fake.told[IMSG_TXN_OPEN_NTF], 0);
+	fake.output = 0;
+	answer_something();
+	assert_false(transaction_blocked(txn));
+	assert_int_equal(fake.told[IMSG_TXN_OPEN_NTF], 1);
+	assert_int_equal(fake.asked[IMSG_TXN_BODY_REQ], 3);
+	assert_int_equal(fake.resumed, 1);
+	transaction_free(txn);
+}
+
+/* spoold hangs: who waits for it is told so, and nothing more is expected. */
+static void
+test_giving_up(void **state)
+{
+	struct session session;
+	struct transaction *txn;
+
+	(void)state;
+	txn = begin(&session, 100);
+	transaction_commit(txn);
+	transaction_give_up(txn);
+	assert_int_equal(fake.forgotten, 1);
+	assert_int_equal(fake.told[IMSG_TXN_ABORT_NTF], 0);
+	assert_int_equal(fake.committed, 1);
+	assert_int_equal(fake.verdict, TXN_FAILED);
+	transaction_free(txn);
+	assert_int_equal(fake.forgotten, 1);
+
+	txn = begin(&session, 100);
+	fake.credit = 0;
+	transaction_commit(txn);
+	transaction_give_up(txn);
+	assert_int_equal(fake.told[IMSG_TXN_ABORT_NTF], 0);
+	assert_int_equal(fake.committed, 1);
+	transaction_free(txn);
+
+	txn = begin(&session, 100);
+	fake.credit = 0;
+	transaction_write(txn, (char [100000]){ 0 }, 100000);
+	transaction_give_up(txn);
+	assert_false(transaction_blocked(txn));
+	assert_int_equal(txn->failure, TXN_FAILED);
+	assert_int_equal(fake.resumed, 1);
+	assert_int_equal(fake.committed, 0);
+	fake.credit = 1;
+	answer_something();
+	assert_int_equal(fake.told[IMSG_TXN_OPEN_NTF], 0);
+	transaction_free(txn);
+}
+
+/* What was asked is forgotten when its session goes. */
 static void
 test_committing(void **state)
 {
@@ -175,7 +284,7 @@ test_committing(void **state)
 	assert_int_equal(fake.asked[IMSG_TXN_COMMIT_REQ], 1);
 	transaction_free(txn);
 	assert_int_equal(fake.forgotten, 1);
-	assert_int_equal(fake.told[IMSG_TXN_ABORT_NTF], 1);
+	assert_int_equal(fake.told[IMSG_TXN_ABORT_NTF], 0);
 }
 
 static void
@@ -200,6 +309,9 @@ main(void)
 		cmocka_unit_test(test_gathering),
 		cmocka_unit_test(test_streaming),
 		cmocka_unit_test(test_waiting_for_credit),
+		cmocka_unit_test(test_commit_waits),
+		cmocka_unit_test(test_output_waits),
+		cmocka_unit_test(test_giving_up),
 		cmocka_unit_test(test_committing),
 		cmocka_unit_test(test_lost)
 	};
