@@ -188,7 +188,7 @@ static const struct wire_row rows[IMSG_MAX] = {
 [IMSG_RELAY_DELIVER_REQ] = { NAME(RELAY_DELIVER_REQ),
 	LINK(BIT(PROC_SPOOLD), BIT(PROC_RELAY)), SIZE(w_relay_deliver_req),
 	.tail = WIRE_INLINE, .fd = FD_MAYBE,
-	.answer = IMSG_RELAY_DELIVER_ANS, .window = 1024, .id = true,
+	.answer = IMSG_RELAY_DELIVER_ANS, .window = 4096, .id = true,
 	.strings = relay_deliver_req },
 [IMSG_RELAY_RESULT_NTF] = { NAME(RELAY_RESULT_NTF),
 	LINK(BIT(PROC_RELAY), BIT(PROC_SPOOLD)), SIZE(w_relay_result_ntf),
