@@ -20,6 +20,7 @@
 #define READ_AT_ONCE	32768		/* of a body */
 #define READ_LITTLE	4096		/* of commands; while memory is short */
 #define OUTPUT_FULL	16384		/* read no more commands before */
+#define DATA_BLOCK	1024		/* of a body, that renew its time */
 #define LINGER		(2 * SECOND)	/* for the last reply to arrive */
 
 /* ---- time ---- */
@@ -196,6 +197,17 @@ session_run(struct session *session)
 		(void)event_add(session->readable, NULL);
 }
 
+/* Its time in DATA is for each block: octets one by one do not renew it. */
+static void
+renew(struct session *session, size_t length)
+{
+	session->data->fresh += length;
+	if (session->data->fresh < DATA_BLOCK)
+		return;
+	session->data->fresh = 0;
+	session_expect(session, session->settings->data_timeout);
+}
+
 /* Octets came: most are handled where they were read to. */
 static void
 received(struct session *session, const char *data, size_t length)
@@ -203,7 +215,7 @@ received(struct session *session, const char *data, size_t length)
 	size_t used = 0;
 
 	if (session->state == SESSION_DATA)
-		session_expect(session, session->settings->data_timeout);
+		renew(session, length);
 	if (session->input.length == 0)
 		used = take(session, data, length);
 	buffer_append(&session->input, data + used, length - used);

@@ -373,6 +373,7 @@ struct data {
 	struct hops	 hops;
 	struct local_header header;	/* local submissions */
 	uint64_t	 size;		/* as the client sent it, no stuffing */
+	size_t		 fresh;		/* octets since its time was renewed */
 	enum reply	 refusal;	/* REPLY_NONE: so far */
 };
 
