@@ -203,7 +203,7 @@ body_read(struct body_stream *stream, char *out, size_t size)
 int
 body_write(struct body_stream *stream, int fd)
 {
-	char	 buffer[WINDOW];
+	static char buffer[WINDOW];	/* of a stack each page is touched */
 	ssize_t	 length, n;
 	size_t	 done;
 
