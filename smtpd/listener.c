@@ -14,6 +14,8 @@
 
 #define ACCEPT_PER_TURN	4	/* other workers want some, too */
 #define PAUSE_SECONDS	1	/* when descriptors or memory are short */
+#define YIELD		250000	/* microseconds, to others with room */
+#define REFUSED_PER_TURN 64	/* behind that */
 
 static TAILQ_HEAD(, listener) listeners = TAILQ_HEAD_INITIALIZER(listeners);
 
@@ -43,6 +45,31 @@ accept_failed(struct listener *listener)
 	(void)event_add(listener->pause, &pause);
 }
 
+static bool
+is_full(const struct listener *listener)
+{
+	return listener->settings->max_sessions > 0 &&
+	    listener->sessions >= listener->settings->max_sessions;
+}
+
+/*
+ * All of our share is taken: another worker may have room.  It accepts for a
+ * while without us; who waits even so is told that there is none.
+ */
+static bool
+yields(struct listener *listener)
+{
+	const struct timeval pause = { .tv_usec = YIELD };
+
+	if (listener->yielded || !listener->settings->shared ||
+	    !is_full(listener))
+		return false;
+	listener->yielded = true;
+	(void)event_del(listener->event);
+	(void)event_add(listener->pause, &pause);
+	return true;
+}
+
 static void
 on_acceptable(int fd, short events, void *arg)
 {
@@ -51,21 +78,26 @@ on_acceptable(int fd, short events, void *arg)
 	struct netaddr address;
 	socklen_t length;
 	uint16_t port;
-	int client, i;
+	int client, i, most;
 
 	(void)events;
-	for (i = 0; i < ACCEPT_PER_TURN; i++) {
+	listener->yielded = listener->yielded && is_full(listener);
+	most = listener->yielded ? REFUSED_PER_TURN : ACCEPT_PER_TURN;
+	for (i = 0; i < most; i++) {
+		if (yields(listener))
+			return;
 		length = sizeof(storage);
 		client = accept4(fd, (struct sockaddr *)&storage, &length,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client == -1) {
 			accept_failed(listener);
-			return;
+			break;
 		}
 		(void)netaddr_from_sockaddr((struct sockaddr *)&storage,
 		    &address, &port);
 		session_new(listener, client, &address, port);
 	}
+	listener->yielded = false;
 }
 
 /* Takes the descriptor. */

@@ -214,6 +214,7 @@ load_limits(struct settings *settings, const struct conf_section *section,
 	settings->max_errors = conf_number(section, "max-errors", MAX_ERRORS);
 	settings->max_unknown_commands = conf_number(section,
 	    "max-unknown-commands", MAX_UNKNOWN);
+	settings->shared = workers > 1;
 	settings->max_sessions = share(conf_number(section, "max-sessions",
 	    MAX_SESSIONS), workers);
 	settings->max_sessions_per_network = share(conf_number(section,

@@ -45,6 +45,7 @@ struct settings {
 	int64_t	 max_errors;
 	int64_t	 max_unknown_commands;
 	int64_t	 max_sessions;		/* this worker's share */
+	bool	 shared;		/* with other workers */
 	int64_t	 max_sessions_per_network;
 	uint8_t	 ipv4_prefix;
 	uint8_t	 ipv6_prefix;
@@ -58,6 +59,7 @@ struct listener {
 	struct event	*event;
 	struct event	*pause;		/* no descriptors left: wait */
 	int		 fd;
+	bool		 yielded;	/* full, and others have had the word */
 	int64_t		 sessions;
 };
 
