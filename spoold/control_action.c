@@ -12,7 +12,7 @@
 #include "log.h"
 #include "spoold.h"
 
-#define SLICE		1000		/* messages looked at a turn */
+#define SLICE		250		/* messages looked at a turn, at most */
 #define CHANGES_MAX	4096		/* rows changed a turn, about */
 #define RUN_PAUSE	(10 * SECOND)	/* between two runs of one uid */
 #define RUNNERS		64		/* uids remembered for that */
@@ -76,6 +76,7 @@ run_sweep(struct work *work)
 {
 	struct sweep	*sweep = (struct sweep *)work;
 	uint64_t	 ids[SLICE];
+	int64_t		 until = clock_monotonic() + SLICE_TIME;
 	int		 i, count;
 
 	sweep->change_count = 0;
@@ -87,7 +88,8 @@ run_sweep(struct work *work)
 		if (change_message(sweep, ids[i]) == -1)
 			return -1;
 		sweep->next_cursor = ids[i];
-		if (sweep->change_count >= CHANGES_MAX && i + 1 < count) {
+		if (i + 1 < count && (sweep->change_count >= CHANGES_MAX ||
+		    clock_monotonic() > until)) {
 			sweep->at_end = false;
 			break;
 		}

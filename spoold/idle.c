@@ -14,6 +14,9 @@
 #define WAL_LIMIT	(48 * 1024 * 1024)	/* then even when busy; the
 						   rest is for results when
 						   the disk is full */
+#define WAL_LIMIT_BULK	(8 * 1024 * 1024)	/* while much is removed: all
+						   of it is pages far apart,
+						   and mail waits for them */
 #define PAUSE		(5 * SECOND)		/* behind one that failed */
 #define IDLE_AFTER	(2 * SECOND)
 #define SCAN_EVERY	DAY
@@ -49,7 +52,7 @@ static void
 limit_wal(void *unused)
 {
 	(void)unused;
-	if (db_wal_size() >= WAL_LIMIT)
+	if (db_wal_size() >= (purge_is_busy() ? WAL_LIMIT_BULK : WAL_LIMIT))
 		checkpoint(clock_monotonic());
 }
 

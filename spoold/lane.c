@@ -215,16 +215,17 @@ lane_set_backlog(struct lane *lane, bool backlog)
 }
 
 /*
- * A lane with rows in the database that can go and room in the window, or
- * NULL; the next call finds another, if there is one.
+ * A lane with rows in the database and room in the window, or NULL; closed or
+ * not, as is asked for.  The next call finds another, if there is one.
  */
 struct lane *
-lane_next_backlog(void)
+lane_next_backlog(bool closed)
 {
 	struct lane	*lane;
 
 	TAILQ_FOREACH(lane, &behind, behind)
-		if (!lane_is_closed(lane) && lane_room(lane) > lane->count) {
+		if (lane_is_closed(lane) == closed &&
+		    lane_room(lane) > lane->count) {
 			TAILQ_REMOVE(&behind, lane, behind);
 			TAILQ_INSERT_TAIL(&behind, lane, behind);
 			return lane;

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "clock.h"
 #include "log.h"
 #include "loop.h"
 #include "spoold.h"
@@ -21,6 +22,8 @@ static struct {
 	size_t		 count;
 	uint64_t	 files[SLICE];	/* bodies to remove when committed */
 	size_t		 file_count;
+	bool		 more;		/* is to be removed than there was
+					   time for */
 	bool		 running;
 	bool		 wanted;
 } purge;
@@ -73,13 +76,20 @@ remove_if_done(uint64_t id)
 static int
 run_purge(struct work *work)
 {
+	int64_t	 until = clock_monotonic() + SLICE_TIME;
 	size_t	 i;
 
 	(void)work;
 	purge.file_count = 0;
 	if (collect() == -1)
 		return -1;
+	purge.more = purge.count == SLICE;
 	for (i = 0; i < purge.count; i++) {
+		if (clock_monotonic() > until && i > 0 &&
+		    purge.rows[i].id != purge.rows[i - 1].id) {
+			purge.more = true;
+			break;
+		}
 		if (db_run(SQL_RECIPIENT_DROP, "iu",
 		    (int64_t)purge.rows[i].id, purge.rows[i].row) == -1)
 			return -1;
@@ -102,7 +112,7 @@ purge_done(struct work *work, int result)
 		return;
 	for (i = 0; i < purge.file_count; i++)
 		body_remove(purge.files[i]);
-	if (purge.count == SLICE)
+	if (purge.more)
 		purge_wake();
 }
 
@@ -127,6 +137,13 @@ void
 purge_wake(void)
 {
 	purge.wanted = true;
+}
+
+/* Is much being removed? */
+bool
+purge_is_busy(void)
+{
+	return purge.running || purge.wanted;
 }
 
 /* What an earlier process marked goes as well. */

@@ -312,6 +312,9 @@ struct work {
 	bool		 must;		/* tried again until it succeeds */
 };
 
+/* So long does a slice of what can wait hold up the mail of its batch. */
+#define SLICE_TIME	(SECOND / 200)
+
 void		 batch_start(void);
 void		 batch_add(struct work *);
 bool		 batch_stalled(void);
@@ -364,6 +367,9 @@ bool		 txn_has_file(uint64_t);
 /* queue.c: the window */
 
 void		 queue_start(void);
+void		 queue_add(struct message *);
+void		 queue_add_fresh(struct message *);
+void		 queue_update_low(void);
 bool		 queue_reserve(uint32_t);
 void		 queue_unreserve(uint32_t);
 bool		 queue_has_room(void);
@@ -374,15 +380,22 @@ void		 queue_forget(struct message *);
 void		 queue_leave(struct recipient *);
 struct message	*queue_find(uint64_t);
 struct recipient *queue_find_recipient(uint64_t, uint32_t);
-void		 queue_due_at(int64_t);
-void		 queue_rescan(void);
-void		 queue_flush(void);
-void		 queue_tick(int64_t);
 void		 queue_pause(bool);
 bool		 queue_may_try(void);
 void		 queue_wake(void);
 size_t		 queue_size(void);
 bool		 queue_is_paused(void);
+
+/* fetch.c: what enters it from the database */
+
+void		 fetch_start(void);
+bool		 fetch_some(int64_t);
+bool		 fetch_wants_room(void);
+uint64_t	 fetch_low(void);
+void		 queue_due_at(int64_t);
+void		 queue_rescan(void);
+void		 queue_flush(void);
+void		 queue_tick(int64_t);
 int64_t		 queue_next_of_row(enum sql);
 
 /* pace.c: pure; how much a next hop bears */
@@ -477,7 +490,7 @@ struct lane	*lane_next_awake(int64_t);
 void		 lane_leave(struct recipient *);
 void		 lane_open(struct lane *);
 void		 lane_open_all(void);
-struct lane	*lane_next_backlog(void);
+struct lane	*lane_next_backlog(bool);
 uint32_t	 lane_room(const struct lane *);
 void		 lane_why(const struct lane *, char *, size_t);
 int64_t		 lane_turn(const struct lane *, int64_t);
@@ -862,5 +875,6 @@ int		 backup_make(const char *, char *, size_t);
 
 void		 purge_start(void);
 void		 purge_wake(void);
+bool		 purge_is_busy(void);
 
 #endif
