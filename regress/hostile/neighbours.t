@@ -8,7 +8,10 @@ SECONDS_EACH=${SECONDS_EACH:-5}
 SEED=${SEED:-23}
 SCRATCH=$(mktemp -d /tmp/postmaster-hostile.XXXXXX)
 trap 'rm -rf "$SCRATCH"' EXIT
-export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=0}"
+# A jail has no room for the search for leaks; sanitizers keep what was freed.
+if grep -q __asan_init "$BUILD/spoold/spoold"; then
+	export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=0}"
+fi
 
 # Nothing here needs root; the workers of deliver refuse it.
 run=

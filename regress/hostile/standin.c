@@ -34,6 +34,8 @@
 #define ENDS_MAX	24
 #define CLIENTS		4
 #define KNOWN		64
+#define FLOOD		300
+#define MEMORY_MAX	(64 * 1024)	/* KiB that the process may take */
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 
 /* Our end of a link, or a client's connection (peer PROC_NONE). */
@@ -376,6 +378,40 @@ say_something(struct end *end)
 	}
 }
 
+/* What no row of the table allows: octets, or a frame of any type. */
+static void
+say_nonsense(struct end *end)
+{
+	struct frame_header header = { .type = (uint32_t)chance(IMSG_MAX + 2),
+	    .id = (uint32_t)number() };
+	static char octets[4096];
+	size_t i;
+	int fd = chance(4) == 0 ? make_file() : -1;
+
+	for (i = 0; i < sizeof(octets); i++)
+		octets[i] = (char)chance(256);
+	header.length = (uint32_t)chance(sizeof(octets) + 1);
+	header.flags = fd != -1 ? FRAME_FD : (uint32_t)chance(3);
+	if (chance(2) == 0)
+		memcpy(&header, octets, sizeof(header));
+	if (fd == -1)
+		header.flags &= ~(uint32_t)FRAME_FD;
+	send_frame(end, header, octets, chance(sizeof(octets) + 1), NULL, 0,
+	    fd);
+}
+
+/* The same again and again, answered or not. */
+static void
+flood(struct end *end)
+{
+	uint32_t type = (uint32_t)chance(IMSG_MAX), id = 1U << 29;
+	int i;
+
+	for (i = 0; i < FLOOD && may_say(end, type); i++)
+		say(end, type, wire_row(type)->answer != IMSG_NONE ||
+		    wire_request(type) != IMSG_NONE ? ++id : 0, NULL, 0);
+}
+
 /* A message as smtpd hands it over, but for what it says. */
 static void
 say_message(struct end *end)
@@ -402,6 +438,14 @@ talk(struct end *end)
 {
 	const char *line = lines[chance(COUNT(lines))];
 
+	if (end->it != PROC_NONE && chance(1500) == 0) {
+		say_nonsense(end);
+		return;
+	}
+	if (end->it != PROC_NONE && chance(1500) == 0) {
+		flood(end);
+		return;
+	}
 	if (end->control && end->waits && chance(200) != 0)
 		return;
 	if (end->first < end->last && chance(50) != 0)
@@ -645,9 +689,28 @@ round_of_all(void)
 		talk(&s.ends[chance(s.count)]);
 }
 
+/* The most that it has held, in KiB. */
+static unsigned long
+memory(void)
+{
+	char path[64], line[256];
+	unsigned long most = 0;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/status", (long)s.pid);
+	if ((file = fopen(path, "re")) == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "VmHWM: %lu", &most) == 1)
+			break;
+	(void)fclose(file);
+	return most;
+}
+
 int
 main(int argc, char **argv)
 {
+	unsigned long most = 0;
 	int64_t end;
 	int status = 0;
 
@@ -667,6 +730,7 @@ main(int argc, char **argv)
 		refill();
 	}
 	if (clock_monotonic() >= end) {
+		most = memory();
 		close(s.start);
 		for (end += 20 * SECOND; waitpid(s.pid, &status, WNOHANG) == 0;
 		    usleep(10000))
@@ -674,6 +738,9 @@ main(int argc, char **argv)
 				kill(s.pid, SIGKILL);
 	}
 	fprintf(stderr, "%lu frames said, %lu questions answered, %lu ends "
-	    "lost, status %d\n", s.sent, s.answered, s.closed, status);
+	    "lost, %lu KiB, status %d\n", s.sent, s.answered, s.closed, most,
+	    status);
+	if (getenv("ASAN_OPTIONS") == NULL && most > MEMORY_MAX)
+		errx(1, "it takes more than %d KiB", MEMORY_MAX);
 	return status != 0;
 }
