@@ -360,6 +360,27 @@ waits_only_so_long(void **state)
 	finish();
 }
 
+/* Who stops reading in the midst of a message is not waited for either. */
+static void
+waits_for_room_only_so_long(void **state)
+{
+	int64_t start = clock_monotonic();
+
+	(void)state;
+	begin(true);
+	test.fill = 100000000;
+	fill();
+	settle();
+	wait_for(200000);
+	while (test.timeouts == 0) {
+		assert_true(clock_monotonic() - start < 9 * SECOND);
+		turn();
+	}
+	assert_true(test.fill > 0);
+	assert_true(test.most < 100000);
+	finish();
+}
+
 /* ---- by TLS ---- */
 
 static void
@@ -535,6 +556,7 @@ main(void)
 		cmocka_unit_test(takes_in_only_so_much),
 		cmocka_unit_test(streams_in_little_memory),
 		cmocka_unit_test(waits_only_so_long),
+		cmocka_unit_test(waits_for_room_only_so_long),
 		cmocka_unit_test(carries_octets_by_tls),
 		cmocka_unit_test(leaves_nothing_inside_tls),
 		cmocka_unit_test(streams_by_tls),
