@@ -146,6 +146,19 @@ probe_kill(void)
 }
 
 static int
+probe_abort(void)
+{
+	abort();
+}
+
+/* Of this thread to itself, but not the one that abort(3) sends. */
+static int
+probe_signal(void)
+{
+	return result(raise(SIGTERM));
+}
+
+static int
 probe_chroot(void)
 {
 	return result(chroot("."));
@@ -320,6 +333,45 @@ test_status(void **state)
 	assert_int_equal(uid_seen, (int)uid);
 }
 
+/* A filter that was made before the fork is no weaker, and lets abort. */
+static void
+test_prepared(void **unused)
+{
+	static const struct {
+		int	 (*probe)(void);
+		int	 exit;		/* or 0: it ends by this signal */
+		int	 signal;
+	} cases[] = {
+		{ probe_abort,		0,		SIGABRT },
+		{ probe_signal,		ENOSYS,		0 },
+		{ probe_exec,		0,		SIGSYS },
+		{ probe_socket_unix,	0,		SIGSYS },
+	};
+	size_t i;
+	pid_t pid;
+	int status;
+
+	(void)unused;
+#ifdef JAIL_TOOL
+	skip();
+#endif
+	jail_prepare(JAIL_MAILBOX);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if ((pid = fork()) == 0) {
+			jail_filter(JAIL_MAILBOX);
+			_exit(cases[i].probe());
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (cases[i].signal != 0) {
+			assert_true(WIFSIGNALED(status));
+			assert_int_equal(WTERMSIG(status), cases[i].signal);
+		} else {
+			assert_true(WIFEXITED(status));
+			assert_int_equal(WEXITSTATUS(status), cases[i].exit);
+		}
+	}
+}
+
 /* Nothing makes root out of a worker, and root is never becoming root. */
 static void
 test_become_refuses_root(void **unused)
@@ -413,6 +465,7 @@ main(void)
 		PROBE("smtpd", 0), PROBE("policyd", 1), PROBE("spoold", 2),
 		PROBE("relay", 3), PROBE("relay -l", 4),
 		PROBE("a mailbox worker", 5), PROBE("an mbox worker", 6),
+		cmocka_unit_test(test_prepared),
 		cmocka_unit_test(test_become_refuses_root),
 		cmocka_unit_test(test_landlock),
 		cmocka_unit_test(test_relay_local),
