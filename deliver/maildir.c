@@ -239,8 +239,13 @@ item_write(struct maildir_item *item, struct body_stream *stream)
 		item_failed(item);
 		return;
 	}
-	/* While the others are written; the syncs then find it done. */
-	(void)sync_file_range(item->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	/*
+	 * While the others are written; the syncs then find it done.  What
+	 * fails here need not fail there again.
+	 */
+	if (sync_file_range(item->fd, 0, 0, SYNC_FILE_RANGE_WRITE) == -1 &&
+	    errno != ENOSYS)
+		item_failed(item);
 }
 
 static void
