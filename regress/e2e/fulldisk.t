@@ -8,8 +8,18 @@ need_root
 need python3 swaks
 spool=$SCRATCH/spool
 mkdir -p "$spool"
-mount -t tmpfs -o size=110m,mode=0755 tmpfs "$spool" 2>/dev/null ||
+truncate -s 118M "$SCRATCH/disk"
+if mkfs.ext4 -q -m 0 -O ^has_journal "$SCRATCH/disk" 2>/dev/null &&
+    mount -o loop "$SCRATCH/disk" "$spool" 2>/dev/null; then
+	# It is not empty: there is a lost+found in it.
+	chown _spoold "$spool"
+	chmod 0700 "$spool"
+	diag "ext4 on a loop device"
+elif mount -t tmpfs -o size=110m,mode=0755 tmpfs "$spool" 2>/dev/null; then
+	diag "tmpfs"
+else
 	skip_all "cannot mount a small disk"
+fi
 end_disk() {
 	suite_stop
 	umount "$spool" 2>/dev/null
@@ -37,7 +47,7 @@ free_kib() {
 # Leave so many KiB of the disk.
 leave() {
 	rm -f "$spool/filler"
-	fallocate -l "$(($(free_kib) - $1))K" "$spool/filler"
+	fallocate -l "$(($(free_kib) - $1))K" "$spool/filler" 2>/dev/null
 }
 
 # The reply to MAIL.
