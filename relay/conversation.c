@@ -24,6 +24,7 @@
 #define REUSE_TIME	(5 * MINUTE)
 #define ASKING_TIME	(5 * MINUTE)	/* RFC 5321 4.5.3.2 */
 #define QUIT_TIME	(10 * SECOND)
+#define TURN		10	/* messages of a hop, if others wait */
 #define BRISK		(1 * SECOND)	/* an answer to a message */
 
 enum state { OPENING, READY, ENVELOPE, ASKING, QUIT };
@@ -37,6 +38,7 @@ struct conversation {
 	enum state	 state;
 	int64_t		 opened;
 	unsigned int	 messages;	/* transactions begun */
+	unsigned int	 turn;		/* those for this hop */
 	struct reply	 reply;		/* being gathered */
 	struct offer	 offer;
 	struct opening	*opening;	/* while OPENING */
@@ -245,6 +247,13 @@ may_go_on(const struct conversation *c)
 	    clock_monotonic() - c->opened <= REUSE_TIME;
 }
 
+/* Other hops wait for this host, and this one has had its turn. */
+static bool
+is_others_turn(const struct conversation *c)
+{
+	return c->turn >= TURN && endpoint_is_wanted(c->endpoint, c->hop);
+}
+
 /*
  * The message is about to leave: send the next one's commands along.  Where
  * answers take their time, it had better wait for whoever is free first.
@@ -258,8 +267,9 @@ send_along(struct conversation *c)
 		return;
 	c->dotted = clock_monotonic();
 	while (c->brisk && !envelope_is_begun(c->rider) && may_go_on(c) &&
-	    (t = hop_next_to_ride(c->hop)) != NULL) {
+	    !is_others_turn(c) && (t = hop_next_to_ride(c->hop)) != NULL) {
 		c->messages++;
+		c->turn++;
 		(void)envelope_ride(c->rider, c->envelope, t);
 	}
 }
@@ -281,7 +291,7 @@ follow(struct conversation *c, enum envelope_next next)
 	}
 }
 
-/* Go on with what waits for this hop, or rest, or leave. */
+/* Go on with what waits for this hop, or rest for others, or leave. */
 static int
 next_transaction(struct conversation *c)
 {
@@ -295,13 +305,14 @@ next_transaction(struct conversation *c)
 			return out_of_step(c);
 		if (!may_go_on(c))
 			return leave(c);
-		if ((t = hop_next(hop)) == NULL) {
+		if (is_others_turn(c) || (t = hop_next(hop)) == NULL) {
 			c->hop = NULL;
 			wait_for(c);
 			hop_rests(hop, c);
 			return -1;
 		}
 		c->messages++;
+		c->turn++;
 		set_state(c, ENVELOPE);
 		result = follow(c, envelope_begin(c->envelope, hop, t,
 		    c->messages == 1));
@@ -546,12 +557,13 @@ conversation_new(struct endpoint *endpoint, int fd, bool clear,
 }
 
 /*
- * Have it take what waits for this hop, until nothing does.
+ * Have it take what waits for this hop, until nothing does or others wait.
  */
 void
 conversation_serve(struct conversation *c, struct hop *hop)
 {
 	c->hop = hop;
+	c->turn = 0;
 	next_transaction(c);
 }
 

@@ -213,6 +213,15 @@ endpoint_has_room(const struct endpoint *e, const struct search *search)
 	    (e->waiting_count == 0 || e->waiting[0] == search);
 }
 
+/*
+ * Does another hop than this wait for room?
+ */
+bool
+endpoint_is_wanted(const struct endpoint *e, const struct hop *hop)
+{
+	return e->waiting_count > 0 && search_hop(e->waiting[0]) != hop;
+}
+
 /* Who has waited longest may look. */
 static void
 wake(struct endpoint *e)

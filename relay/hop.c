@@ -471,7 +471,7 @@ hop_rests(struct hop *hop, struct conversation *c)
 	if (hop->waiting_count == 0)
 		drop_waiting_searches(hop);
 	endpoint_rest(conversation_endpoint(c), c);
-	settle(hop);
+	find_conversations(hop);
 	relay_idle();
 }
 

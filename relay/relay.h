@@ -376,13 +376,14 @@ void	 hop_drop(const struct link *);
 
 /*
  * From conversation.c, which serves a hop from conversation_serve() until it
- * calls one of the last two; none of these calls back.
+ * calls one of the last two; none of these calls back for it.
  */
 struct transaction	*hop_next(struct hop *);	/* NULL: none waits */
 /* The same, for one that would still have to wait for its turn. */
 struct transaction	*hop_next_to_ride(struct hop *);
 void	 hop_take_back(struct hop *, struct transaction *);
-void	 hop_rests(struct hop *, struct conversation *);	/* none waits */
+/* None waits, or it is others' turn. */
+void	 hop_rests(struct hop *, struct conversation *);
 void	 hop_left(struct hop *, struct conversation *);	/* it takes no more */
 
 /* ---- scout.c: the addresses of a hop's hosts, one after the other ---- */
@@ -423,6 +424,7 @@ typedef void	(*search_fn)(const struct found *, void *);
  * is written there and the connection is a new one.
  */
 struct search	*search_new(struct hop *, bool, FILE *, search_fn, void *);
+const struct hop	*search_hop(const struct search *);
 bool	 search_waits(const struct search *);	/* for an endpoint's room */
 void	 search_go_on(struct search *);		/* there may be room */
 void	 search_free(struct search *);
@@ -470,6 +472,7 @@ void	 endpoint_hold(struct endpoint *);
 void	 endpoint_release(struct endpoint *);
 bool	 endpoint_is_closed(const struct endpoint *);
 bool	 endpoint_has_room(const struct endpoint *, const struct search *);
+bool	 endpoint_is_wanted(const struct endpoint *, const struct hop *);
 void	 endpoint_joined(struct endpoint *);	/* a new connection */
 struct conversation	*endpoint_take(struct endpoint *);	/* resting */
 void	 endpoint_rest(struct endpoint *, struct conversation *);

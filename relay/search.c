@@ -347,6 +347,12 @@ search_new(struct hop *hop, bool insist, FILE *script, search_fn fn,
 	return search;
 }
 
+const struct hop *
+search_hop(const struct search *search)
+{
+	return search->hop;
+}
+
 bool
 search_waits(const struct search *search)
 {

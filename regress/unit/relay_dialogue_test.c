@@ -518,6 +518,37 @@ ends_after_so_many_messages(void **state)
 	finish();
 }
 
+/* Another hop waits for the host: after some messages it is its turn. */
+static void
+lets_others_have_their_turn(void **state)
+{
+	static const char *const opening[] = { PLAIN, NULL };
+	static const char *const sent[] = { SENT(0), ">250 Ok", NULL };
+	const char *const *step;
+	int i, wanted;
+
+	(void)state;
+	for (wanted = 0; wanted < 2; wanted++) {
+		begin();
+		test.wanted = wanted == 1;
+		for (i = 0; i < 12; i++)
+			submit(0, 1, "x");
+		connect_with(false);
+		for (step = opening; *step != NULL; step++)
+			take_step(*step);
+		for (i = wanted == 1 ? 10 : 12; i > 0; i--) {
+			test.results[0].verdict = 0;
+			for (step = sent; *step != NULL; step++)
+				take_step(*step);
+		}
+		expect_quiet();
+		assert_int_equal(test.answered, wanted == 1 ? 10 : 12);
+		assert_int_equal(test.rested, 1);
+		take_step("E");
+		finish();
+	}
+}
+
 static void
 goes_when_nobody_wants_the_answer(void **state)
 {
@@ -562,6 +593,7 @@ main(void)
 		cmocka_unit_test(speaks_lmtp),
 		cmocka_unit_test(ends_after_some_minutes),
 		cmocka_unit_test(ends_after_so_many_messages),
+		cmocka_unit_test(lets_others_have_their_turn),
 		cmocka_unit_test(goes_when_nobody_wants_the_answer)
 	};
 

@@ -21,7 +21,7 @@
 
 #include "relay/relay.h"
 
-#define ROWS	8
+#define ROWS	16
 #define HOST	"mx.test[192.0.2.1]:25"
 
 struct stream {
@@ -54,6 +54,7 @@ static struct {
 	int		 left;
 	int		 resting;
 	bool		 crowded;	/* what waits may ride */
+	bool		 wanted;	/* the endpoint, by another hop */
 	int		 failed;	/* times the endpoint was told so */
 	bool		 implicit;
 	bool		 proved;	/* what auth_finish() says */
@@ -243,6 +244,14 @@ void
 endpoint_release(struct endpoint *e)
 {
 	e->holders--;
+}
+
+bool
+endpoint_is_wanted(const struct endpoint *e, const struct hop *hop)
+{
+	assert_ptr_equal(e, &test.endpoint);
+	assert_non_null(hop);
+	return test.wanted;
 }
 
 void

@@ -51,6 +51,7 @@ static struct {
 	size_t		 lookups;
 	char		 trail[1024];	/* of what was connected to */
 	bool		 hold;		/* transactions are not answered */
+	bool		 yields;	/* at once, to other hops */
 	bool		 dead;		/* dying.test greets nobody any more */
 	int		 awaited;
 	int		 done;		/* recipients */
@@ -444,7 +445,8 @@ go_on(struct conversation *c)
 	struct hop *hop = c->hop;
 	struct transaction *t;
 
-	while ((t = hop_next(hop)) != NULL) {
+	while (!(test.yields && endpoint_is_wanted(c->endpoint, hop)) &&
+	    (t = hop_next(hop)) != NULL) {
 		if (test.hold) {
 			c->t = t;
 			loop_stop(0);
@@ -902,6 +904,38 @@ serves_in_order(void **state)
 	test.hold = false;
 }
 
+/* A hop whose mail goes on and on leaves connections to others. */
+static void
+yields_to_others(void **state)
+{
+	static const char *const busy = "10-live.test";
+	static const char *const other = "10-live.test+30-a.test";
+	int i;
+
+	(void)state;
+	forget();
+	test.hold = test.yields = true;
+	for (i = 0; i < 6; i++) {
+		submit("two", busy);
+		turn();
+	}
+	submit("two", other);
+	turn();
+	assert_false(is_served(other));
+	end_one(busy);
+	turn();
+	assert_true(is_served(other));
+	assert_true(is_served(busy));
+	/* And back again, since more waits there; this one is over. */
+	end_one(other);
+	turn();
+	assert_false(is_served(other));
+	let_go();
+	assert_int_equal(test.done, 7);
+	assert_true(hop_all_idle());
+	test.hold = test.yields = false;
+}
+
 /* What another connection may still take sooner is not for riding. */
 static void
 lets_ride_what_must_wait(void **state)
@@ -1077,6 +1111,7 @@ main(void)
 		cmocka_unit_test(tells_the_most),
 		cmocka_unit_test(keeps_the_limit),
 		cmocka_unit_test(serves_in_order),
+		cmocka_unit_test(yields_to_others),
 		cmocka_unit_test(lets_ride_what_must_wait),
 		cmocka_unit_test(probes_first),
 		cmocka_unit_test(gives_up),
