@@ -25,9 +25,11 @@ declare -A CALLS=(
     [relay]="sendto recvfrom epoll_wait recvmsg pread64 sendmsg write
 	newfstatat connect epoll_ctl setsockopt getsockopt socket brk mmap"
     [deliver]="fsync openat write link pread64 ppoll recvmsg unlink sendmsg
+	sync_file_range
 	poll newfstatat read=EINTR socketpair clone mkdir chdir setgroups mmap brk
 	lseek epoll_wait wait4 fcntl ftruncate pipe2 dup2"
     [worker]="fsync openat write link pread64 ppoll recvmsg unlink sendmsg
+	sync_file_range
 	poll newfstatat read lseek fcntl ftruncate clone pipe2 wait4"
 )
 declare -A CAN=(
