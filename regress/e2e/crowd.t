@@ -35,13 +35,15 @@ async def main():
     all_here = asyncio.Event()
     server = await asyncio.start_server(lambda r, w: serve(r, w, all_here),
                                         '0.0.0.0', port, backlog=2000)
+    print('listening', flush=True)
     await server.serve_forever()
 
 asyncio.run(main())
 EOF
 ulimit -n 4096
-python3 "$SCRATCH/sink.py" "$sink" 1000 2>"$SCRATCH/sink.err" &
+python3 "$SCRATCH/sink.py" "$sink" 1000 >"$SCRATCH/sink.out" 2>&1 &
 SINKS="$SINKS $!"
+wait_for 60 grep -q listening "$SCRATCH/sink.out"
 
 hops() {
 	perl -e 'printf("$ARGV[0]\n", $_, $_ / 250, $_ % 250 + 1) for
