@@ -110,8 +110,8 @@ neighbour_up(struct neighbour *n)
 	n->link = link_new(played_base(), far_open(&n->far), peer->role,
 	    &child);
 	peer->up(&child, n->link, &ntf);
-	play.lease_first = play.lease_end = n == &play.spool ? 0 :
-	    play.lease_first;
+	if (n == &play.spool)
+		play.lease_first = play.lease_end = 0;
 }
 
 static void
@@ -431,7 +431,7 @@ take_client(size_t i, char event, char *rest)
 		say(i, rest, length);
 		break;
 	case 'm':
-		say_much(i, 20000 * (1 + length));
+		say_much(i, 20000 * (1 + length % 16));
 		break;
 	case ':':
 		say_lines(i, rest);
@@ -508,7 +508,7 @@ begin(uint8_t bits, uint8_t more)
 	s->message_size = bits & 8 ? 100000 : 0;
 	s->max_sessions = bits & 16 ? 2 : 0;
 	s->max_sessions_per_network = bits & 32 ? 1 : 0;
-	s->max_errors = bits & 64 ? 3 : 0;
+	s->max_errors = bits & 64 ? 3 : 12;
 	s->line_length = bits & 128 ? 100 : 0;
 	s->ipv4_prefix = more & 1 ? 24 : 32;
 	s->max_recipients = 5;
