@@ -21,6 +21,8 @@
 #include "log.h"
 #include "relay.h"
 
+#define WARY_TIME	(60 * MINUTE)	/* no riders */
+
 enum state { NONE, COMMANDS, BODY, DOT, NOBODY, RESET, STATES };
 
 struct envelope {
@@ -113,9 +115,10 @@ envelope_lost(struct envelope *e, const struct reply *reply)
 		strlcpy(fault.status, "4.5.0", sizeof(fault.status));
 	if (!e->answering && e->first)
 		e->host_fault = fault;
-	/* Whatever rides there is lost: a broken server, or a proxy. */
-	if (!e->answering && e->rides && !fault.replied)
-		e->endpoint->step_by_step = true;
+	/* Broken servers and proxies lose who rides, or the one ahead. */
+	if (!fault.replied && (e->others > 0 ||
+	    (!e->answering && e->rides)))
+		e->endpoint->wary_until = clock_monotonic() + WARY_TIME;
 	if (!e->answering && !e->t->returned) {
 		hop_take_back(e->hop, e->t);
 		e->t = NULL;
@@ -421,14 +424,16 @@ envelope_ride(struct envelope *e, struct envelope *ahead,
 
 /*
  * May another ride behind this one?  Not if anything is known of the server
- * that speaks against it.
+ * that speaks against it; nor if LMTP answers for each of several recipients,
+ * since the rider's answers would be taken for those that it leaves out.
  */
 bool
 envelope_takes_rider(const struct envelope *e)
 {
-	return e->state == DOT && e->others == 0 && e->dots == 0 &&
-	    e->offer->pipelining && !e->endpoint->step_by_step &&
-	    is_in_step(e);
+	return e->state == DOT && e->others == 0 &&
+	    (!e->endpoint->policy->lmtp || e->t->count == 1) &&
+	    e->offer->pipelining &&
+	    e->endpoint->wary_until <= clock_monotonic() && is_in_step(e);
 }
 
 bool

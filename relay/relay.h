@@ -460,7 +460,7 @@ struct endpoint {
 	unsigned int	 failures;	/* in a row */
 	int64_t		 closed_until;	/* wall clock; 0 open */
 	struct reply	 fault;		/* why it is closed */
-	bool		 step_by_step;	/* nothing rides behind a dot */
+	int64_t		 wary_until;	/* no riders; monotonic */
 	char		 tls[WIRE_NAME];	/* of the last connection */
 };
 
