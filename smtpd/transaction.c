@@ -462,6 +462,14 @@ on_txn_lease(struct link *link, struct frame *frame, void *arg)
 	lease->end = ntf->first + ntf->count;
 }
 
+/* What is none is a failure: 0 would look like none so far. */
+static enum txn_verdict
+verdict_of(uint64_t verdict)
+{
+	return verdict == TXN_OK || verdict == TXN_NO_SPACE ?
+	    (enum txn_verdict)verdict : TXN_FAILED;
+}
+
 static void
 on_txn_body_ans(struct link *link, struct frame *frame, void *arg)
 {
@@ -480,7 +488,7 @@ on_txn_body_ans(struct link *link, struct frame *frame, void *arg)
 	if (ans->verdict != TXN_OK && txn != NULL &&
 	    txn->state == TRANSACTION_STREAMING) {
 		tell_abort(txn);
-		fail(txn, (enum txn_verdict)ans->verdict);
+		fail(txn, verdict_of(ans->verdict));
 	}
 	serve_line();
 }
@@ -496,8 +504,8 @@ on_txn_commit_ans(struct link *link, struct frame *frame, void *arg)
 	if (ans == NULL)
 		away();
 	end(txn);
-	data_committed(session, ans != NULL ?
-	    (enum txn_verdict)ans->verdict : TXN_FAILED);
+	data_committed(session, ans != NULL ? verdict_of(ans->verdict) :
+	    TXN_FAILED);
 	serve_line();
 }
 

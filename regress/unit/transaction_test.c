@@ -302,6 +302,22 @@ test_lost(void **state)
 	assert_int_equal(transaction_possible(), REPLY_SPOOL_AWAY);
 }
 
+/* An answer that is none of those there are is a failure, not none. */
+static void
+test_no_verdict(void **state)
+{
+	struct session session;
+	struct transaction *txn = begin(&session, 100000);
+	const struct w_txn_body_ans ans = { txn->id, 0 };
+
+	(void)state;
+	hear(IMSG_TXN_BODY_ANS, &ans);
+	assert_int_equal(fake.told[IMSG_TXN_ABORT_NTF], 1);
+	assert_int_equal(txn->state, TRANSACTION_ENDED);
+	assert_int_equal(txn->failure, TXN_FAILED);
+	transaction_free(txn);
+}
+
 int
 main(void)
 {
@@ -313,7 +329,8 @@ main(void)
 		cmocka_unit_test(test_output_waits),
 		cmocka_unit_test(test_giving_up),
 		cmocka_unit_test(test_committing),
-		cmocka_unit_test(test_lost)
+		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_no_verdict)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
