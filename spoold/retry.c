@@ -42,7 +42,8 @@ lifetime(const struct settings *limits, const struct retry_facts *facts)
  * When one that waits for its next hop to open is looked at, should that stay
  * closed: seldom, since each look is a write and the hop's opening brings them
  * all, but in time for its notice of delay and for its end, with enough tries
- * by then.
+ * by then.  Chance has no part: rows that are written together stay together
+ * in the indexes, where each page apart would be read and written by itself.
  */
 int64_t
 retry_look(const struct settings *limits, const struct retry_facts *facts)
@@ -55,7 +56,7 @@ retry_look(const struct settings *limits, const struct retry_facts *facts)
 		delay = limits->retry_max;
 	if (delay < limits->retry_min)
 		delay = limits->retry_min;
-	next = facts->now + delay - delay / 4 * (facts->random % 1024) / 1024;
+	next = facts->now + delay;
 	if (next > end && facts->now < end)
 		next = end;
 	if (limits->delay_notice > 0 && !facts->is_bounce &&
