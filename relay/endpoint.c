@@ -219,7 +219,12 @@ endpoint_has_room(const struct endpoint *e, const struct search *search)
 bool
 endpoint_is_wanted(const struct endpoint *e, const struct hop *hop)
 {
-	return e->waiting_count > 0 && search_hop(e->waiting[0]) != hop;
+	size_t i;
+
+	for (i = 0; i < e->waiting_count; i++)
+		if (search_hop(e->waiting[i]) != hop)
+			return true;
+	return false;
 }
 
 /* Who has waited longest may look. */

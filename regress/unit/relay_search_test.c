@@ -40,6 +40,7 @@ struct conversation {
 	struct transaction *t;		/* being held */
 	bool		 clear;
 	bool		 used;
+	int		 turn;		/* transactions for this hop */
 };
 
 static struct {
@@ -51,7 +52,7 @@ static struct {
 	size_t		 lookups;
 	char		 trail[1024];	/* of what was connected to */
 	bool		 hold;		/* transactions are not answered */
-	bool		 yields;	/* at once, to other hops */
+	bool		 yields;	/* after one, to other hops */
 	bool		 dead;		/* dying.test greets nobody any more */
 	int		 awaited;
 	int		 done;		/* recipients */
@@ -445,8 +446,9 @@ go_on(struct conversation *c)
 	struct hop *hop = c->hop;
 	struct transaction *t;
 
-	while (!(test.yields && endpoint_is_wanted(c->endpoint, hop)) &&
-	    (t = hop_next(hop)) != NULL) {
+	while (!(test.yields && c->turn > 0 && endpoint_is_wanted(c->endpoint,
+	    hop)) && (t = hop_next(hop)) != NULL) {
+		c->turn++;
 		if (test.hold) {
 			c->t = t;
 			loop_stop(0);
@@ -463,6 +465,7 @@ conversation_serve(struct conversation *c, struct hop *hop)
 {
 	assert_null(c->hop);
 	c->hop = hop;
+	c->turn = 0;
 	go_on(c);
 }
 
@@ -909,7 +912,8 @@ static void
 yields_to_others(void **state)
 {
 	static const char *const busy = "10-live.test";
-	static const char *const other = "10-live.test+30-a.test";
+	static const char *const others[] = { "10-live.test+30-a.test",
+	    "10-live.test+30-b.test" };
 	int i;
 
 	(void)state;
@@ -919,19 +923,28 @@ yields_to_others(void **state)
 		submit("two", busy);
 		turn();
 	}
-	submit("two", other);
+	for (i = 0; i < 2; i++) {
+		submit("two", others[i]);
+		turn();
+		assert_false(is_served(others[i]));
+		end_one(busy);
+		turn();
+		/* By now its own search stands before the second. */
+		if (i == 1) {
+			assert_false(is_served(others[i]));
+			end_one(busy);
+			turn();
+		}
+		assert_true(is_served(others[i]));
+	}
+	assert_false(is_served(busy));
+	/* And back again, since more waits there. */
+	end_one(others[0]);
 	turn();
-	assert_false(is_served(other));
-	end_one(busy);
-	turn();
-	assert_true(is_served(other));
+	assert_false(is_served(others[0]));
 	assert_true(is_served(busy));
-	/* And back again, since more waits there; this one is over. */
-	end_one(other);
-	turn();
-	assert_false(is_served(other));
 	let_go();
-	assert_int_equal(test.done, 7);
+	assert_int_equal(test.done, 8);
 	assert_true(hop_all_idle());
 	test.hold = test.yields = false;
 }
