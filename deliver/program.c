@@ -213,8 +213,11 @@ serve(struct program *program, int64_t deadline, bool watch)
 		fds[LINK].events = POLLRDHUP;
 		/* In slices: a signal may come just before the call. */
 		if (poll(fds, 4, left > SECOND ? 1000 :
-		    (int)(left / 1000) + 1) == -1 && errno != EINTR)
-			fatal("poll");
+		    (int)(left / 1000) + 1) == -1) {
+			if (errno != EINTR && errno != ENOMEM)
+				fatal("poll");
+			continue;
+		}
 		if (fds[OUTPUT].fd != -1 && fds[OUTPUT].revents != 0)
 			output = listen_to(program);
 		if (fds[INPUT].fd != -1 && fds[INPUT].revents != 0)
