@@ -53,7 +53,9 @@ for name in files(box, '[nc]*', '*'):
 for where, folder in ('sink.test', sink), ('pipe.test', program):
     for name in files(folder, '*'):
         text = read(name)
-        arrived[where].append((find(RECEIVED, text), find(TAG, text)))
+        # A program whose worker was killed sees the message cut off.
+        if find(TAG, text) or where != 'pipe.test':
+            arrived[where].append((find(RECEIVED, text), find(TAG, text)))
 for text in re.split('^From ', read(mbox) if os.path.exists(mbox) else '',
                      flags=re.M):
     if find(TAG, text):         # else cut off, or what precedes the first
