@@ -10,6 +10,7 @@
 #include "spoold.h"
 
 #define SLICE	500	/* rows */
+#define PAUSE	(5 * SECOND)	/* behind one that failed */
 
 struct marked {
 	uint64_t	 id;
@@ -26,6 +27,7 @@ static struct {
 					   time for */
 	bool		 running;
 	bool		 wanted;
+	int64_t		 not_before;	/* monotonic: behind one that failed */
 } purge;
 
 /* Which rows go now; those with a worker or relay go later. */
@@ -108,8 +110,12 @@ purge_done(struct work *work, int result)
 
 	(void)work;
 	purge.running = false;
-	if (result == -1)
+	/* A full disk: what is marked is what makes room, so once more. */
+	if (result == -1) {
+		purge.not_before = clock_monotonic() + PAUSE;
+		purge_wake();
 		return;
+	}
 	for (i = 0; i < purge.file_count; i++)
 		body_remove(purge.files[i]);
 	if (purge.more)
@@ -121,8 +127,10 @@ static void
 start_slice(void *unused)
 {
 	(void)unused;
-	if (!purge.wanted || purge.running)
+	if (!purge.wanted || purge.running ||
+	    (purge.not_before > 0 && clock_monotonic() < purge.not_before))
 		return;
+	purge.not_before = 0;
 	purge.wanted = false;
 	purge.running = true;
 	purge.work.prepare = NULL;

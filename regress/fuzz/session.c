@@ -107,6 +107,7 @@ neighbour_up(struct neighbour *n)
 	if (n->link != NULL)
 		return;
 	n->count = 0;
+	far_close(&n->far);		/* it may have been thrown out */
 	n->link = link_new(played_base(), far_open(&n->far), peer->role,
 	    &child);
 	peer->up(&child, n->link, &ntf);
@@ -593,6 +594,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	for (i = 0; i < CLIENTS; i++)
 		play.clients[i].fd = -1;
+	play.policy.far.fd = play.spool.far.fd = -1;
 	(void)played_base();
 	fd = played_free_fd();
 	begin(bits, more);
