@@ -430,6 +430,19 @@ submit(char *text)
 	    sizeof(req) + req.size, -1);
 }
 
+/* As many questions as there is credit for are out. */
+static bool
+has_asked_enough(void)
+{
+	uint32_t count = 0;
+	size_t i;
+
+	for (i = 0; i < play.wanted_count; i++)
+		count += !play.wanted[i].answered &&
+		    play.wanted[i].type == IMSG_RELAY_EXPLAIN_REQ;
+	return count >= wire_row(IMSG_RELAY_EXPLAIN_REQ)->window;
+}
+
 /* A question's kind, then hop, exchange, sender, address. */
 static void
 question(char *text)
@@ -438,11 +451,12 @@ question(char *text)
 	char *fields[] = { req.hop, req.exchange, req.sender, req.address };
 	const size_t sizes[] = { sizeof(req.hop), sizeof(req.exchange),
 	    sizeof(req.sender), sizeof(req.address) };
-	struct wanted *w = want(IMSG_RELAY_EXPLAIN_REQ, 0, true);
+	struct wanted *w;
 	char *word;
 	size_t i;
 
-	if (w == NULL)
+	if (has_asked_enough() ||
+	    (w = want(IMSG_RELAY_EXPLAIN_REQ, 0, true)) == NULL)
 		return;
 	req.question = *text != '\0' ? (uint64_t)(*text++ - '0') : 1;
 	for (i = 0; i < 4 && (word = strsep(&text, ",")) != NULL; i++)
