@@ -178,8 +178,8 @@ is "nothing was bounced but what the next hop refused" \
     "$(grep ' bounced ' "$SCRATCH/log" | grep -v refused.test | head -n 5)" ""
 # A sync that fails, however, ends spoold: what is on disk is not known then.
 is "none ended for want of descriptors, or by a call cut short" \
-    "$(grep -E ':(EMFILE|EINTR): ' "$SCRATCH/ends" |
-    grep -v 'spoold:f[a-z]*sync:')" ""
+    "$(grep -E ' ([a-z]+):[a-z0-9_]+:(EMFILE|EINTR): process=\1 ' \
+    "$SCRATCH/ends" | grep -v 'spoold:f[a-z]*sync:')" ""
 [ -z "$few" ] || is "want of descriptors is no failure of the disk" \
     "$(grep 'failed at a directory' "$SCRATCH/log")" ""
 done_testing

@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 """What became of the messages that load.py sent.
 
-judge.py SENT BOX BOUNCES SINK MBOX PROGRAM
+judge.py SENT BOX BOUNCES SINK MBOX PROGRAM LEFT
 
 BOX is the Maildir of here.test, BOUNCES that of the sender, SINK holds the
 files of smtp-sink, MBOX is the file of mbox.test, PROGRAM holds the files of
-pipe.test.  Counts what is lost and what came twice, by the windows in which
-that may happen: (a) the client was not answered 250 and sent again, (b) the
-next hop or the program had taken it and that was not on disk, (c) the same
-for an mbox.  All else that comes twice is a defect.
+pipe.test, LEFT names the messages that are in the queue.  Counts what is lost
+and what came twice, by the windows in which that may happen: (a) the client
+was not answered 250 and sent again, (b) the next hop or the program had taken
+it and that was not on disk, (c) the same for an mbox.  All else that comes
+twice is a defect.
 """
 import collections
 import glob
@@ -32,7 +33,7 @@ def find(pattern, text):
     return match[1] if match else None
 
 
-sent, box, bounces, sink, mbox, program = sys.argv[1:]
+sent, box, bounces, sink, mbox, program, left = sys.argv[1:]
 taken, unsure = {}, set()
 for line in read(sent).splitlines():
     words = line.split()
@@ -68,8 +69,10 @@ for name in files(bounces, '[nc]*', '*'):
          find(TAG, text)))
 
 there = {where: set(all_) for where, all_ in arrived.items()}
-lost = [(id, *what) for id, what in taken.items()
-        if (id, what[0]) not in there[what[1].split('@')[1]]]
+waiting = set(re.findall(r'\b[0-9a-v]{13}\b', read(left)))
+missing = [(id, *what) for id, what in taken.items()
+           if (id, what[0]) not in there[what[1].split('@')[1]]]
+lost = [what for what in missing if what[0] not in waiting]
 twice = collections.Counter()
 defects = []
 for where, all_ in arrived.items():
@@ -99,6 +102,8 @@ print('taken %d: %d local, %d relayed, %d refused, %d mbox, %d piped; '
           count['refused.test'], count['mbox.test'], count['pipe.test'],
           len(unsure)))
 print('lost %d' % len(lost))
+if len(missing) > len(lost):
+    print('still in the queue %d' % (len(missing) - len(lost)))
 print('twice %d by the client (a), %d by the next hop or a program (b), '
       '%d in an mbox (c)' % (twice['a'], twice['b'], twice['c']))
 for one in lost[:10]:

@@ -277,7 +277,10 @@ def main(states=150, seed=None, rounds=1):
     ok('no state after a cut has lost a message', not wrong,
        '\n'.join(wrong[:20]))
     for name, deaf in DEAF.items():
-        _, wrong, _ = play(recording, kept, passing, 10, rng, deaf)
+        for few in 10, 100:     # they may be states that show nothing
+            _, wrong, _ = play(recording, kept, passing, few, rng, deaf)
+            if wrong:
+                break
         ok('if syncs of %s did nothing, messages would be lost' % name,
            wrong)
     print('1..%d' % spooling.count)

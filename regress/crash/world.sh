@@ -67,11 +67,15 @@ queue_empties() {
 }
 
 judge() {
-	ok "the queue empties" wait_for "$1" queue_empties
+	ok "the queue empties" wait_for "$1" queue_empties ||
+	    diag "$(postctl list | head -n 5)" "$(postctl why here.test)" \
+	    "$(postctl why sink.test)" "$(postctl status)" \
+	    "$(ps -o pid,stat,time,args --ppid "$MAIN")"
+	postctl list >"$SCRATCH/left"
 	"$TOP/regress/crash/judge.py" "$SCRATCH/sent" \
 	    "$boxes/pmtest1/Maildir" "$boxes/pmtest2/Maildir" \
 	    "$SCRATCH/sink" "$SCRATCH/mbox/file" "$SCRATCH/program" \
-	    >"$SCRATCH/judged"
+	    "$SCRATCH/left" >"$SCRATCH/judged"
 	diag "$(cat "$SCRATCH/judged")"
 	some='[1-9][0-9]*'
 	like "messages went all ways" "$(cat "$SCRATCH/judged")" "taken $some:\
