@@ -363,7 +363,9 @@ test_fcntl_lock(void **unused)
 			_exit(1);
 		pause();
 	}
+	close(ready[1]);
 	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
 	assert_int_equal(try_lock("f", &lock), LOCK_BUSY);
 	assert_int_equal(lstat("f.lock", &st), -1);
 	kill(pid, SIGKILL);
