@@ -247,7 +247,8 @@ put_waiting(FILE *out, const char *name, const struct lane *lane)
 	if (db_ask(sql, "tu", name, COUNT_MAX + 1U) == 1 &&
 	    (count = db_integer(sql, 0)) > 0) {
 		next = db_integer(sql, 2);
-		if (lane != NULL && lane->asleep && lane->closed_until < next)
+		if (lane != NULL && lane->asleep && lane_is_closed(lane) &&
+		    lane->closed_until < next)
 			next = lane->closed_until;
 		fprintf(out, "waiting: %lld\n", (long long)(count >
 		    COUNT_MAX ? COUNT_MAX : count));

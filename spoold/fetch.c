@@ -182,10 +182,6 @@ take_row(enum sql sql)
 		if (!db_is_null(sql, 18))
 			(void)lane_join(recipient,
 			    lane_of_text(db_text(sql, 18)));
-		/* Came by itself: this lane may have slept before we began. */
-		if (recipient->waits && recipient->lane != NULL &&
-		    sql == SQL_DUE)
-			lane_set_asleep(recipient->lane, true);
 		queue_take(recipient);
 	}
 	message->pins--;
@@ -411,9 +407,12 @@ fetch_some(int64_t now)
 static void
 wake_lanes(int64_t now)
 {
-	struct lane	*lane;
+	struct lane	*lane, *next;
 
-	while ((lane = lane_next_awake(now)) != NULL) {
+	for (lane = lane_next_asleep(NULL); lane != NULL; lane = next) {
+		next = lane_next_asleep(lane);
+		if (!lane_may_wake(lane, now))
+			continue;
 		flush_lane(lane, lane->flush != NULL && lane->flush_all);
 		queue_wake();
 	}

@@ -91,6 +91,8 @@ lane_get(const char *text, const char *hop, const char *exchange)
 	if (lane_is_hop(lane)) {
 		limits_of(hop, &lane->limits);
 		pace_start(&lane->pace, lane->limits.connections);
+		/* Rows of it may have slept since before we began. */
+		lane_set_asleep(lane, true);
 	}
 	RB_INSERT(lanes, &lanes, lane);
 	return lane;
@@ -266,20 +268,23 @@ lane_set_asleep(struct lane *lane, bool asleep)
 		TAILQ_REMOVE(&sleeping, lane, sleeping);
 }
 
-/*
- * One that is asleep and can be tried again, or NULL: its time has passed, or
- * mail of it has reached a server.
- */
+/* The first of those that are asleep, or the one behind last. */
 struct lane *
-lane_next_awake(int64_t now)
+lane_next_asleep(const struct lane *last)
 {
-	struct lane	*lane;
+	return last == NULL ? TAILQ_FIRST(&sleeping) :
+	    TAILQ_NEXT(last, sleeping);
+}
 
-	TAILQ_FOREACH(lane, &sleeping, sleeping)
-		if (lane->closed_until <= now &&
-		    (lane->closed_until != 0 || lane->pace.proven))
-			return lane;
-	return NULL;
+/*
+ * Can one that is asleep be tried again?  Its time has passed; or, if it was
+ * never closed as far as we know, mail of it has reached a server.
+ */
+bool
+lane_may_wake(const struct lane *lane, int64_t now)
+{
+	return lane->closed_until <= now &&
+	    (lane->closed_until != 0 || lane->pace.proven);
 }
 
 static void
@@ -314,9 +319,10 @@ lane_close(struct lane *lane, int64_t until, const struct ending *ending)
 void
 lane_open(struct lane *lane)
 {
-	if (lane->closed_until != 0)
+	if (lane_is_closed(lane)) {
 		pace_probe(&lane->pace);
-	lane->closed_until = 0;
+		lane->closed_until = clock_now();
+	}
 	forget_reason(lane);
 }
 

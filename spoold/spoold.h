@@ -212,7 +212,7 @@ enum sql {
 	SQL_MAX
 };
 
-/* db_file.c: what SQLite writes to its log is gathered */
+/* db_file.c: what SQLite writes is gathered */
 
 const char	*db_file_layer(void);
 
@@ -452,8 +452,8 @@ struct lane {
 	bool		 backlog;	/* more wait in the database */
 	bool		 is_ready;
 	/*
-	 * Rows of it in the database wait for it to open, whatever their own
-	 * time: when it does, it goes through them.
+	 * Rows of it in the database may wait for it to open, whatever their
+	 * own time: when it does, it goes through them.
 	 */
 	bool		 asleep;
 	TAILQ_ENTRY(lane) sleeping;
@@ -486,7 +486,8 @@ bool		 lane_is_closed(const struct lane *);
 void		 lane_close(struct lane *, int64_t, const struct ending *);
 void		 lane_set_backlog(struct lane *, bool);
 void		 lane_set_asleep(struct lane *, bool);
-struct lane	*lane_next_awake(int64_t);
+struct lane	*lane_next_asleep(const struct lane *);
+bool		 lane_may_wake(const struct lane *, int64_t);
 void		 lane_leave(struct recipient *);
 void		 lane_open(struct lane *);
 void		 lane_open_all(void);

@@ -2,6 +2,7 @@
 """Next hops: what goes together, how much at a time, and when."""
 import os
 import re
+import struct
 import sys
 import time
 
@@ -140,6 +141,46 @@ def test_asleep():
        and spool.do('held') == ['ok', '0'], (len(spool.log('relayed')),
                                             spool.do('held')))
     spool.end()
+
+
+def put_to_sleep():
+    """Twenty, of which fifteen wait for their hop to open."""
+    spool = Spool()
+    ids = [spool.send('relay-hold@x', wait=0) for i in range(20)]
+    spool.do('run', 1)
+    spool.do('close', 5, 1000)
+    return spool, ids
+
+
+def test_opened():
+    spool, ids = put_to_sleep()
+    control = Control(spool)
+    control.action(PAUSE)
+    control.action(RUN, number(ids[-1]))
+    control.action(REMOVE, number(ids[-1]))
+    control.action(RESUME)
+    spool.do('run', 2)
+    ok('who opens a hop wakes what waits for that, whatever becomes of the'
+       ' mail it was for', spool.do('held') == ['ok', '1'], spool.do('held'))
+    spool.end()
+
+
+def test_restart_asleep():
+    spool, ids = put_to_sleep()
+    spool.do('stop')
+    spool.do('start')
+    spool.send('relay-hold@x')
+    told = Control(spool).ask('CTL_WHY_REQ', struct.pack(
+        '=Q320s', 0, b'hold')).decode()
+    ok('what slept before a start has the time of its next look',
+       re.search(r'next: [1-9]\d{8}', told), told)
+    spool.do('let', 1)
+    spool.do('run', 2)
+    ok('and wakes as other mail gets through',
+       spool.do('held') == ['ok', '6'], spool.do('held'))
+    spool.end()
+
+
 
 
 def test_probe():
