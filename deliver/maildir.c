@@ -113,7 +113,10 @@ make_folders(const char *folder)
 			return -1;
 	}
 	parent_of(folder, parent, sizeof(parent));
-	if (sync_directory(folder) == -1 || sync_directory(parent) == -1)
+	if (sync_directory(folder) == -1)
+		return -1;
+	/* The parent may be one that we pass, yet not list: made for us. */
+	if (sync_directory(parent) == -1 && errno != EACCES)
 		return -1;
 	snprintf(path, sizeof(path), "%s/tmp", folder);
 	return mkdir(path, 0700) == -1 && errno != EEXIST ? -1 : 0;

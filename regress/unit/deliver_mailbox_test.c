@@ -171,6 +171,27 @@ test_maildir(void **unused)
 	assert_int_equal(result, 0);
 }
 
+/* A folder that was made for us, in one that we may pass, yet not list. */
+static void
+test_closed_parent(void **unused)
+{
+	int	 result;
+
+	(void)unused;
+	assert_int_equal(chmod(".", 0711), 0);
+	assert_int_equal(mkdir("closed", 0711), 0);
+	assert_int_equal(mkdir("closed/M", 0700), 0);
+	if (getuid() == 0) {
+		assert_int_equal(chown("closed/M", 65534, 65534), 0);
+		assert_int_equal(seteuid(65534), 0);
+	} else
+		assert_int_equal(chmod("closed", 0311), 0);
+	assert_int_equal(deliver_one("closed/M", 1, true, &result), 0);
+	assert_int_equal(seteuid(getuid()), 0);
+	assert_int_equal(chmod("closed", 0700), 0);
+	assert_int_equal(count_files("closed/M/new"), 1);
+}
+
 static void
 test_batch(void **unused)
 {
@@ -381,6 +402,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_maildir),
+		cmocka_unit_test(test_closed_parent),
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_mbox),
 		cmocka_unit_test(test_truncate),
