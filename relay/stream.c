@@ -79,6 +79,18 @@ lose_by_step(struct stream *s, enum tls_step step)
 		lose(s, tls_fault(s->tls), true);
 }
 
+/* Have the loop watch the socket; its kernel may lack memory for that. */
+static void
+watch(struct stream *s, struct event *event, bool wanted)
+{
+	if (!wanted)
+		event_del(event);
+	else if (event_add(event, NULL) == -1) {
+		lose(s, "this system cannot wait for it now", false);
+		go_on(s);
+	}
+}
+
 /* Wait for the socket, for whatever it is needed. */
 static void
 arm(struct stream *s)
@@ -89,14 +101,9 @@ arm(struct stream *s)
 	bool writes = !shakes && evbuffer_get_length(s->out) > 0 &&
 	    !s->write_reads;
 
-	if (s->lost == NULL && (reads || (shakes && !s->read_writes)))
-		event_add(s->readable, NULL);
-	else
-		event_del(s->readable);
-	if (s->lost == NULL && (writes || s->read_writes))
-		event_add(s->writable, NULL);
-	else
-		event_del(s->writable);
+	watch(s, s->readable, s->lost == NULL &&
+	    (reads || (shakes && !s->read_writes)));
+	watch(s, s->writable, s->lost == NULL && (writes || s->read_writes));
 }
 
 /* ---- writing ---- */
@@ -232,8 +239,13 @@ tell_lost(struct stream *s)
 static void
 shake(struct stream *s)
 {
-	enum tls_step step = tls_handshake(s->tls);
+	enum tls_step step;
 
+	if (s->lost != NULL) {
+		tell_lost(s);
+		return;
+	}
+	step = tls_handshake(s->tls);
 	s->read_writes = step == TLS_WANT_WRITE;
 	if (step == TLS_WANT_READ || step == TLS_WANT_WRITE) {
 		arm(s);

@@ -5,6 +5,7 @@
  * told and bounded, what goes out goes out, and time limits hold.  The server
  * is the other end, in this process.
  */
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <arpa/inet.h>
@@ -36,6 +37,7 @@ static struct {
 	SSL_CTX		*context;	/* of the server */
 	struct stream	*stream;
 	int		 fd;		/* the server's */
+	int		 near;		/* the stream's */
 	SSL		*ssl;
 	bool		 inside;	/* a stream_...() function */
 	int		 inputs;
@@ -169,6 +171,7 @@ begin(bool tcp)
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
 	fcntl(fds[1], F_SETFL, O_NONBLOCK);
 	test.fd = fds[1];
+	test.near = fds[0];
 	test.stream = stream_new(base, fds[0], &ops, &test);
 }
 
@@ -358,6 +361,30 @@ waits_only_so_long(void **state)
 	assert_true(clock_monotonic() - start >= 190000);
 	assert_true(test.inputs > 3);
 	finish();
+}
+
+/* What the kernel will not watch is given up, not waited for in vain. */
+static void
+gives_up_what_cannot_be_watched(void **state)
+{
+	struct tls_want want = { .proof = TLS_ANYBODY, .host = "mx.test" };
+	int secure, file;
+
+	(void)state;
+	for (secure = 0; secure < 2; secure++) {
+		begin(false);
+		if (secure)
+			stream_secure(test.stream, &want);
+		file = memfd_create("none", 0);
+		assert_int_equal(dup2(file, test.near), test.near);
+		close(file);
+		wait_for(10 * SECOND);
+		settle();
+		assert_string_equal(test.lost,
+		    "this system cannot wait for it now");
+		assert_false(test.by_tls);
+		finish();
+	}
 }
 
 /* Who stops reading in the midst of a message is not waited for either. */
@@ -556,6 +583,7 @@ main(void)
 		cmocka_unit_test(takes_in_only_so_much),
 		cmocka_unit_test(streams_in_little_memory),
 		cmocka_unit_test(waits_only_so_long),
+		cmocka_unit_test(gives_up_what_cannot_be_watched),
 		cmocka_unit_test(waits_for_room_only_so_long),
 		cmocka_unit_test(carries_octets_by_tls),
 		cmocka_unit_test(leaves_nothing_inside_tls),
