@@ -193,7 +193,8 @@ flush(struct link *link)
 		return;
 	switch (frame_out_write(&link->out, link->fd)) {
 	case 0:
-		event_add(link->writable, NULL);
+		if (event_add(link->writable, NULL) == -1)
+			fatalx("link: no event");
 		break;
 	case -1:
 		/* What the peer still said is read first; its end follows. */
