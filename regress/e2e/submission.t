@@ -21,10 +21,7 @@ suite_conf <<EOF
   @sink.test  relay(127.0.0.1:$sink)
   @null.test  discard()
 EOF
-postfix_tool smtp-sink -u nobody -d "$SCRATCH/sink/%H%M%S." \
-    "127.0.0.1:$sink" 100 >/dev/null 2>&1 &
-sinks=$!
-trap 'kill $sinks 2>/dev/null; suite_end' EXIT
+postfix_sink -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$sink" 100
 suite_start
 
 # mail TEXT FLAGS ...: by the user; $status is the exit code
