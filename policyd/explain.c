@@ -10,10 +10,12 @@
 
 #define MEMBERS_MAX	40	/* of one list that are shown */
 #define LISTS_MAX	4	/* lists within lists */
+#define TARGETS_MAX	500	/* of all lists together */
 
 struct teller {
 	FILE	*out;
 	int	 indent;
+	int	 targets;	/* shown so far */
 };
 
 static void
@@ -43,7 +45,9 @@ tell_list(struct walk *walk, const struct decision *list,
 		walk_trace(walk, "failures go to <%s>", list->owner);
 	walk_mark(walk, &mark);
 	members = walk_take_members(walk, &count);
-	for (i = 0; i < count && i < MEMBERS_MAX; i++) {
+	for (i = 0; i < count && i < MEMBERS_MAX &&
+	    teller->targets < TARGETS_MAX; i++) {
+		teller->targets++;
 		walk_return(walk, &mark);
 		walk_trace(walk, "target %zu: %s", i + 1,
 		    members[i].target->text);
@@ -57,8 +61,8 @@ tell_list(struct walk *walk, const struct decision *list,
 		}
 		teller->indent--;
 	}
-	if (count > MEMBERS_MAX)
-		walk_trace(walk, "and %zu more", count - MEMBERS_MAX);
+	if (i < count)
+		walk_trace(walk, "and %zu more", count - i);
 	free(members);
 }
 
