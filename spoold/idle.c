@@ -11,23 +11,28 @@
 #include "loop.h"
 #include "spoold.h"
 
-#define WAL_LIMIT	(48 * 1024 * 1024)	/* then even when busy; the
-						   rest is for results when
-						   the disk is full */
-#define WAL_LIMIT_BULK	(8 * 1024 * 1024)	/* while much is removed: all
-						   of it is pages far apart,
-						   and mail waits for them */
+/*
+ * How much of the log is carried over at once when busy.  Mail waits so long,
+ * and the time is not in proportion: pages far apart, as those of a deep
+ * queue's indexes, take many times as long as those of new mail.  So the limit
+ * follows what the last time took.  What the log has beyond the greatest is
+ * for results when the disk is full.
+ */
+#define WAL_LEAST	(4 * 1024 * 1024)
+#define WAL_MOST	(32 * 1024 * 1024)
+#define WAL_TIME	(SECOND / 40)		/* that it should take */
 #define PAUSE		(5 * SECOND)		/* behind one that failed */
 #define IDLE_AFTER	(2 * SECOND)
 #define SCAN_EVERY	DAY
 #define SLICES		8			/* directories a second */
 
 static struct {
+	int64_t	 wal_limit;	/* octets */
 	int64_t	 busy_at;	/* monotonic: of the last batch */
 	int64_t	 scan_at;	/* monotonic: of the next orphan scan */
 	int64_t	 not_before;	/* monotonic: of the next checkpoint */
 	bool	 vacuumed;	/* nothing to give back since then */
-} idle;
+} idle = { .wal_limit = WAL_LEAST };
 
 /* A batch was committed. */
 void
@@ -38,22 +43,40 @@ idle_busy(void)
 }
 
 /* On a full disk mail must stop before the log's room for results does. */
-static void
+static bool
 checkpoint(int64_t monotonic)
 {
-	if (monotonic < idle.not_before || db_checkpoint() == 0)
-		return;
+	if (monotonic < idle.not_before)
+		return false;
+	if (db_checkpoint() == 0)
+		return true;
 	idle.not_before = monotonic + PAUSE;
 	reserve_trouble(db_why());
+	return false;
+}
+
+/* A checkpoint of about the limit took so long: which is the next one's? */
+static int64_t
+next_limit(int64_t limit, int64_t took)
+{
+	limit = took * 2 < WAL_TIME ? limit * 2 : limit * WAL_TIME / took;
+	return limit < WAL_LEAST ? WAL_LEAST :
+	    limit > WAL_MOST ? WAL_MOST : limit;
 }
 
 /* The hook behind the answers of a turn. */
 static void
 limit_wal(void *unused)
 {
+	int64_t	 began;
+
 	(void)unused;
-	if (db_wal_size() >= (purge_is_busy() ? WAL_LIMIT_BULK : WAL_LIMIT))
-		checkpoint(clock_monotonic());
+	if (db_wal_size() < idle.wal_limit)
+		return;
+	began = clock_monotonic();
+	if (checkpoint(began))
+		idle.wal_limit = next_limit(idle.wal_limit,
+		    clock_monotonic() - began);
 }
 
 static void
@@ -83,7 +106,7 @@ idle_tick(int64_t monotonic)
 			log_note(LOG_WARNING, "vacuum", "%s", db_why());
 	}
 	if (db_wal_size() > 0)
-		checkpoint(monotonic);
+		(void)checkpoint(monotonic);
 }
 
 /* On demand: what the database says of itself, in one word or more. */

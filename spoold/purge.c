@@ -147,13 +147,6 @@ purge_wake(void)
 	purge.wanted = true;
 }
 
-/* Is much being removed? */
-bool
-purge_is_busy(void)
-{
-	return purge.running || purge.wanted;
-}
-
 /* What an earlier process marked goes as well. */
 void
 purge_start(void)

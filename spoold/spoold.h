@@ -876,6 +876,5 @@ int		 backup_make(const char *, char *, size_t);
 
 void		 purge_start(void);
 void		 purge_wake(void);
-bool		 purge_is_busy(void);
 
 #endif
