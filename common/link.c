@@ -57,6 +57,9 @@ struct link {
 	bool		 dead;		/* free it when no handler runs */
 	bool		 failed;	/* dead, and every ask was told */
 	bool		 with_fds;
+	bool		 heard;		/* it has said something */
+	bool		 unread;	/* it left what we sent */
+	bool		 died;		/* see link_died() */
 };
 
 static struct {
@@ -133,10 +136,27 @@ release(struct link *link)
 	free(link);
 }
 
+/*
+ * Has the peer gone, and had it begun to work?  The error of its end
+ * (ECONNRESET) says that it left octets unread.
+ */
+static bool
+peer_died(struct link *link)
+{
+	struct pollfd end = { .fd = link->fd };
+
+	if (poll(&end, 1, 0) != 1 || (end.revents & POLLHUP) == 0)
+		return false;
+	if ((end.revents & POLLERR) != 0)
+		link->unread = true;
+	return link->heard || !link->unread;
+}
+
 /* Take it out of the loop; the memory goes when no handler runs. */
 static void
-unplug(struct link *link)
+unplug(struct link *link, bool violated)
 {
+	link->died = violated || peer_died(link);
 	link->dead = true;
 	LIST_REMOVE(link, entry);
 	event_free(link->readable);
@@ -160,7 +180,7 @@ lost(struct link *link, const char *why)
 		log_string("reason", why);
 		log_end();
 	}
-	unplug(link);
+	unplug(link, why != NULL);
 	link->busy++;
 	if (link->role->closed != NULL)
 		link->role->closed(link, why, link->arg);
@@ -179,7 +199,7 @@ link_free(struct link *link)
 {
 	if (link == NULL || link->dead)
 		return;
-	unplug(link);
+	unplug(link, false);
 	if (link->busy == 0)
 		release(link);
 }
@@ -198,10 +218,17 @@ flush(struct link *link)
 		break;
 	case -1:
 		/* What the peer still said is read first; its end follows. */
+		link->unread = true;
 		frame_out_clear(&link->out);
 		shutdown(link->fd, SHUT_WR);
 		break;
 	}
+}
+
+bool
+link_died(const struct link *link)
+{
+	return link->died;
 }
 
 size_t
@@ -524,11 +551,13 @@ on_readable(int fd, short events, void *arg)
 		if (n <= 0)
 			break;
 		total += (size_t)n;
+		link->heard = true;
 		if (link->role->arrived != NULL)
 			link->role->arrived();
 		if (handle_frames(link, &why) == -1)
 			break;
 	}
+	link->unread = link->unread || (n == -1 && errno == ECONNRESET);
 	if (n == -1 && errno == EMSGSIZE)
 		why = "descriptors that do not fit";
 	link->busy--;

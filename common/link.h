@@ -112,6 +112,13 @@ void		 link_set_instance(struct link *, uint32_t);
 uint32_t	 link_instance(const struct link *);
 
 /*
+ * For handlers of asks that end with the link: may the peer have died of what
+ * it was asked?  Not if it lives, and another link took this one's place, nor
+ * if it went before it had read all that was sent, without a word.
+ */
+bool		 link_died(const struct link *);
+
+/*
  * The peer broke a rule that no table knows: log it and close the link as
  * for any other violation.  Legal inside a handler of that link.
  */

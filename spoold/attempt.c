@@ -16,7 +16,7 @@
 static struct {
 	struct recipients waiting;	/* READY, in the order to be asked */
 	struct gate	 gate;
-} attempt = { TAILQ_HEAD_INITIALIZER(attempt.waiting), { 0, 0, false } };
+} attempt = { .waiting = TAILQ_HEAD_INITIALIZER(attempt.waiting) };
 
 static char *
 copy(const char *text)
@@ -377,9 +377,9 @@ static void	(*const on_kind[])(struct recipient *, const struct frame *) = {
 
 /* policyd died: ask the next one. */
 static void
-route_lost(struct recipient *recipient)
+route_lost(struct recipient *recipient, bool died)
 {
-	if (gate_lost(&attempt.gate, recipient)) {
+	if (gate_lost(&attempt.gate, recipient, died)) {
 		attempt_poisoned(recipient);
 		return;
 	}
@@ -415,7 +415,7 @@ on_route_resolve_ans(struct link *link, struct frame *frame, void *arg)
 
 	recipient->ask = 0;
 	if (answer == NULL) {
-		route_lost(recipient);
+		route_lost(recipient, link_died(link));
 		return;
 	}
 	gate_answered(&attempt.gate, recipient);

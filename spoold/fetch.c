@@ -428,7 +428,8 @@ queue_tick(int64_t now)
 		queue_rescan();
 		lane_prune(now);
 	}
-	if (now >= fetch.due_first || fetch.recovering || fetch.flushing)
+	if (now >= fetch.due_first || fetch.recovering || fetch.flushing ||
+	    gate_any_suspect())
 		queue_wake();
 }
 

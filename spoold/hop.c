@@ -538,12 +538,14 @@ transaction_lost(struct transaction *transaction)
 {
 	struct gate		*gate;
 	struct recipient	*recipient;
+	bool			 died;
 
 	gate = relays_gate(transaction->link);
+	died = link_died(transaction->link);
 	while ((recipient = TAILQ_FIRST(&transaction->recipients)) != NULL) {
 		TAILQ_REMOVE(&transaction->recipients, recipient, waiting);
 		recipient->holder = NULL;
-		if (gate_lost(gate, recipient))
+		if (gate_lost(gate, recipient, died))
 			attempt_poisoned(recipient);
 		else {
 			recipient_set(recipient, RECIPIENT_ROUTED);

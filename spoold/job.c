@@ -152,7 +152,8 @@ on_job_deliver_ans(struct link *link, struct frame *frame, void *arg)
 
 	recipient->ask = 0;
 	if (answer == NULL) {
-		worker_lost(recipient->holder, recipient);
+		worker_lost(recipient->holder, recipient,
+		    link_died(link));
 		return;
 	}
 	worker_answered(recipient->holder, recipient);

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "spoold.h"
 
+#define POISON_FIRST	MINUTE	/* somebody else may have killed it */
 #define POISON_PAUSE	HOUR
 #define POISON_LIMIT	3
 #define SPREAD		(10 * SECOND)	/* over which a lane reopens */
@@ -183,7 +184,8 @@ decide(struct ending *ending, int64_t now)
 		decide_retry(ending, now);
 		break;
 	case ENDING_POISON:
-		ending->next = now + POISON_PAUSE;
+		ending->next = now + (recipient->poison == 0 ? POISON_FIRST :
+		    POISON_PAUSE);
 		(void)strlcpy(ending->why, "a process died of it",
 		    sizeof(ending->why));
 		recipient->poison++;

@@ -516,12 +516,15 @@ struct gate {
 	uint32_t	 out;
 	uint32_t	 suspects;
 	bool		 dying;
+	int64_t		 sent;		/* monotonic: the last, of suspects */
+	unsigned int	 doubled;	/* how often the patience was */
 };
 
 bool		 gate_open(const struct gate *);
+bool		 gate_any_suspect(void);
 void		 gate_sent(struct gate *);
 void		 gate_answered(struct gate *, struct recipient *);
-bool		 gate_lost(struct gate *, struct recipient *);
+bool		 gate_lost(struct gate *, struct recipient *, bool);
 void		 gate_clear(struct recipient *);
 
 /* attempt.c: where it goes now */
@@ -704,7 +707,7 @@ void		 user_give(struct recipient *);
 void		 user_withdraw(struct recipient *);
 void		 user_take_back(struct recipient *);
 void		 worker_answered(struct worker *, struct recipient *);
-void		 worker_lost(struct worker *, struct recipient *);
+void		 worker_lost(struct worker *, struct recipient *, bool);
 void		 user_tick(int64_t);
 void		 user_pump(void);
 size_t		 user_count(void);

@@ -311,10 +311,10 @@ worker_answered(struct worker *worker, struct recipient *recipient)
 
 /* The worker died with this out: the next one gets it, alone. */
 void
-worker_lost(struct worker *worker, struct recipient *recipient)
+worker_lost(struct worker *worker, struct recipient *recipient, bool died)
 {
 	user_take_back(recipient);
-	if (gate_lost(&worker->gate, recipient)) {
+	if (gate_lost(&worker->gate, recipient, died)) {
 		recipient->holder = NULL;
 		attempt_poisoned(recipient);
 		return;

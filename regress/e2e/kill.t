@@ -27,6 +27,28 @@ nothing_missing() {
 	[ -z "$(missing)" ]
 }
 
+# What was poison, for all that could be known, waits a minute.
+arrives() {
+	ok "$1: what was taken arrives" wait_for 90 nothing_missing ||
+	    tell_missing
+}
+
+empties() {
+	ok "$1: the queue is empty" wait_for 90 queue_is_empty || tell_missing
+}
+
+# Why what has not arrived waits.
+tell_missing() {
+	diag "$(missing | head -n 5)" "$(postctl status)" \
+	    "$(postctl list | head -n 20)"
+	for id in $(postctl list | grep -o '^[0-9a-z]\{13\}' | head -n 3); do
+		diag "$(postctl show "$id" | head -n 40)" \
+		    "$(grep "$id" "$SCRATCH/log" | tail -n 20)"
+	done
+	diag "$(grep -E ' (poison|started|ended|violation) ' "$SCRATCH/log" |
+	    tail -n 40)"
+}
+
 kill_workers() {
 	local deliver="$(suite_pids deliver)"
 	for pid in $(pgrep -P "$deliver"); do
@@ -53,14 +75,14 @@ for name in smtpd policyd spoold relay deliver; do
 	ok "the load goes on while $name is killed" under_load \
 	    suite_kill "$name"
 	like "$name was killed more than once" $rounds '^[2-9]'
-	ok "$name: what was taken arrives" wait_for 60 nothing_missing
+	arrives "$name"
 	is "$name: no id is there twice" "$(find "$box/new" -type f |
 	    sed 's,.*/,,' | cut -d. -f2 | sort | uniq -d)" ""
-	ok "$name: the queue is empty" wait_for 60 queue_is_empty
+	empties "$name"
 done
 
 ok "the load goes on while workers are killed" under_load kill_workers
-ok "workers: what was taken arrives" wait_for 60 nothing_missing
+arrives workers
 is "workers: no id is there twice" "$(find "$box/new" -type f |
     sed 's,.*/,,' | cut -d. -f2 | sort | uniq -d)" ""
 
@@ -76,6 +98,6 @@ kill_suite() {
 }
 ok "postmaster is killed and started afresh" under_load kill_suite
 # under_load ran in this shell: MAIN is the new one.
-ok "postmaster: what was taken arrives" wait_for 60 nothing_missing
-ok "postmaster: the queue is empty" wait_for 60 queue_is_empty
+arrives postmaster
+empties postmaster
 done_testing

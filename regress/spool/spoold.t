@@ -194,6 +194,58 @@ def test_poison():
     spool.end()
 
 
+def test_blame():
+    spool = Spool()
+    one = spool.send('dies@x')
+    for i in range(2):
+        spool.do('relink')
+        spool.do('run', 1)
+    ok('what kills policyd twice is put off, for a minute at first',
+       len(spool.events(one)) == 2 and len(spool.log('poison', one)) == 1
+       and re.search('deferred .* next=(60|59)', spool.read('log')),
+       spool.read('log'))
+    for how in 'dies', 'lives':
+        spool.do('relink')
+        spool.do('silent', how)
+        two = spool.send('local-ok@x', wait=0)
+        asked = [spool.do('silent', how)[0] for i in range(5)]
+        spool.do('relink')
+        spool.do('run', 1)
+        ok('what one that ' + how + ' has not read is not to blame',
+           'no' not in asked and len(spool.events(two)) == 1 and
+           not spool.log('poison', two), (asked, spool.read('log')))
+    spool.end()
+
+
+def test_slow_suspects():
+    spool = Spool()
+    for i in range(3):
+        spool.send('relay-hold@x%d' % i)
+    spool.do('relay-dies')
+    spool.do('run', 1)
+    ok('what was out when relay died goes alone', spool.do('held') ==
+       ['ok', '1'], spool.do('held'))
+    one = spool.send('relay-ok@x')
+    spool.do('run', 6)
+    ok('but is not waited for long', spool.do('held') == ['ok', '3'] and
+       len(spool.events(one)) == 1, (spool.do('held'), spool.read('log')))
+    for seconds in 4, 6:
+        spool.do('relay-dies')
+        spool.do('run', seconds)
+    spool.do('relay-dies')
+    spool.do('run', 3)
+    ok('longer each time that relay dies', spool.do('held') == ['ok', '1'],
+       spool.do('held'))
+    spool.do('let', 1)
+    spool.do('relay-dies')
+    spool.do('run', 1)
+    spool.do('relay-dies')
+    spool.do('run', 1)
+    ok('which finds who is to blame', len(spool.log('poison')) == 2,
+       spool.read('log'))
+    spool.end()
+
+
 def test_careful():
     spool = Spool()
     one = spool.send('local-hangs@x')

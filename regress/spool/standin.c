@@ -13,7 +13,7 @@
  * An address's local part says what becomes of it: a word, and what follows
  * a dash.  policyd: local-ACCOUNT relay-HOST hop-HOP mx-ANY (by the mail
  * exchangers of the address's domain) list-A_B long-COUNT empty mailer-ANY odd
- * unknown refuse defer discard.  A worker: the account ok takes, fail refuses,
+ * unknown refuse defer discard, and dies closes its link.  A worker: the account ok takes, fail refuses,
  * later defers, dies closes its link, hangs never answers, forward expands to
  * local-ok and to |program, many to 600 addresses, nobody to none.  relay: the
  * host (or the first label of the domain) ok takes, fail refuses, dead defers and is closed for 300 seconds,
@@ -36,6 +36,7 @@
 #include <err.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,7 @@ static struct {
 	int		 start;			/* postmaster's link */
 	struct link	*smtpd;
 	struct link	*policyd;
+	int		 silent;		/* a policyd that reads nothing */
 	struct link	*deliver;
 	struct link	*relays[RELAYS];
 	struct link	*hanging;		/* the worker that hangs */
@@ -315,6 +317,12 @@ on_resolve(struct link *link, struct frame *frame, void *arg)
 		*rest++ = '\0';
 	answer.kind = ROUTE_UNKNOWN;
 	answer.code = 550;
+	if (strcmp(word, "dies") == 0) {
+		event_line("died", question->id, question->recipient, "");
+		link_free(link);
+		s.policyd = NULL;
+		return;
+	}
 	if (strcmp(word, "local") == 0) {
 		answer.kind = ROUTE_LOCAL;
 		answer.worker = WORKER_MAILBOX;
@@ -573,9 +581,8 @@ tell_start(enum imsg_type type, const void *payload, int fd)
 		err(1, "the start link");
 }
 
-static struct link *
-link_peer(enum process process, uint32_t instance,
-    const struct link_role *role)
+static int
+make_peer(enum process process, uint32_t instance)
 {
 	struct w_start_peer_ntf	 peer;
 	int			 pair[2];
@@ -588,7 +595,15 @@ link_peer(enum process process, uint32_t instance,
 		err(1, "socketpair");
 	tell_start(IMSG_START_PEER_NTF, &peer, pair[1]);
 	close(pair[1]);
-	return link_new(s.base, pair[0], role, (void *)(uintptr_t)instance);
+	return pair[0];
+}
+
+static struct link *
+link_peer(enum process process, uint32_t instance,
+    const struct link_role *role)
+{
+	return link_new(s.base, make_peer(process, instance), role,
+	    (void *)(uintptr_t)instance);
 }
 
 /* ---- relay ---- */
@@ -846,6 +861,7 @@ start_spoold(void)
 	memset(s.coming, 0, sizeof(s.coming));
 	s.smtpd = link_peer(PROC_SMTPD, 0, &smtpd_role);
 	s.policyd = link_peer(PROC_POLICYD, 0, &policyd_role);
+	s.silent = -1;
 	s.deliver = link_peer(PROC_DELIVER, 0, &deliver_role);
 	s.relays[0] = link_peer(PROC_RELAY, 0, &relay_role);
 	s.relays[1] = link_peer(PROC_RELAY, 1, &relay_role);
@@ -995,6 +1011,47 @@ command_flood(long count, const char *recipient)
 	free(body);
 }
 
+/* policyd dies, or lives but has its place taken; the new one is silent. */
+static void
+command_silent(bool dies)
+{
+	struct pollfd	 question = { .fd = s.silent, .events = POLLIN };
+	int		 old = s.silent;
+	bool		 asked = true;
+
+	link_free(s.policyd);
+	s.policyd = NULL;
+	if (old != -1)
+		asked = poll(&question, 1, 10000) == 1;
+	if (dies && old != -1)
+		close(old);
+	s.silent = make_peer(PROC_POLICYD, 0);
+	printf(asked ? "ok\n" : "no\n");
+}
+
+/* A policyd that answers. */
+static void
+command_relink(void)
+{
+	link_free(s.policyd);
+	if (s.silent != -1)
+		close(s.silent);
+	s.silent = -1;
+	s.policyd = link_peer(PROC_POLICYD, 0, &policyd_role);
+	puts("ok");
+}
+
+/* The relay for the network dies, and the next one comes. */
+static void
+command_relay_dies(void)
+{
+	link_free(s.relays[1]);
+	s.held_count = 0;
+	s.coming[1].count = 0;
+	s.relays[1] = link_peer(PROC_RELAY, 1, &relay_role);
+	puts("ok");
+}
+
 static void
 obey(char *line)
 {
@@ -1051,11 +1108,13 @@ obey(char *line)
 		puts(s.hanging != NULL ? "ok" : "no");
 		link_free(s.hanging);
 		s.hanging = NULL;
-	} else if (strcmp(words[0], "relink") == 0) {
-		link_free(s.policyd);
-		s.policyd = link_peer(PROC_POLICYD, 0, &policyd_role);
-		puts("ok");
-	} else
+	} else if (strcmp(words[0], "relink") == 0)
+		command_relink();
+	else if (strcmp(words[0], "silent") == 0 && count == 2)
+		command_silent(strcmp(words[1], "dies") == 0);
+	else if (strcmp(words[0], "relay-dies") == 0)
+		command_relay_dies();
+	else
 		puts("no such command");
 	fflush(stdout);
 }

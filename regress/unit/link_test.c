@@ -30,6 +30,7 @@ static struct {
 	uint32_t	 ids[1024];
 	int		 answered;	/* answers the asker has seen */
 	int		 failed;
+	int		 died;		/* of those, by link_died() */
 	void		*context;
 	int		 closed;
 	int		 arrivals;
@@ -49,11 +50,11 @@ on_rcpt_check(struct link *link, struct frame *frame, void *arg)
 static void
 on_rcpt_check_ans(struct link *link, struct frame *frame, void *context)
 {
-	(void)link;
 	seen.context = context;
-	if (frame->payload == NULL)
+	if (frame->payload == NULL) {
 		seen.failed++;
-	else
+		seen.died += link_died(link);
+	} else
 		seen.answered++;
 }
 
@@ -268,6 +269,53 @@ test_loss_fails_asks(void **unused)
 	assert_int_equal(seen.failed, 1);
 	assert_int_equal(seen.closed, 1);
 	assert_null(seen.why);
+}
+
+/* Who can have died of a question: not who never read one, nor who lives. */
+static void
+test_who_died(void **unused)
+{
+	struct link *a, *b;
+
+	(void)unused;
+	pair(&asker, &owner, &a, &b);
+	ask(a, NULL);
+	link_flush(a);
+	link_free(b);
+	turns();
+	assert_int_equal(seen.failed, 1);
+	assert_int_equal(seen.died, 0);
+	pair(&asker, &owner, &a, &b);
+	link_free(b);
+	ask(a, NULL);
+	turns();
+	assert_int_equal(seen.failed, 1);
+	assert_int_equal(seen.died, 0);
+	pair(&asker, &owner, &a, &b);
+	ask(a, NULL);
+	turns();
+	link_close(a);
+	assert_int_equal(seen.failed, 1);
+	assert_int_equal(seen.died, 0);
+	link_free(b);
+	pair(&asker, &owner, &a, &b);
+	ask(a, NULL);
+	turns();
+	link_free(b);
+	link_close(a);
+	assert_int_equal(seen.failed, 1);
+	assert_int_equal(seen.died, 1);
+	pair(&asker, &owner, &a, &b);
+	ask(a, NULL);
+	turns();
+	answer(b, seen.ids[0]);
+	turns();
+	ask(a, NULL);
+	link_flush(a);
+	link_free(b);
+	turns();
+	assert_int_equal(seen.failed, 1);
+	assert_int_equal(seen.died, 1);
 }
 
 static void
@@ -511,6 +559,7 @@ main(void)
 		cmocka_unit_test(test_credit),
 		cmocka_unit_test(test_forgotten_answer_is_dropped),
 		cmocka_unit_test(test_loss_fails_asks),
+		cmocka_unit_test(test_who_died),
 		cmocka_unit_test(test_descriptor_travels),
 		cmocka_unit_test(test_violations),
 		cmocka_unit_test(test_answer_to_nothing),
