@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "account.h"
+#include "group.h"
 #include "passwd.h"
 
 #define PASSWD		"/etc/passwd"
@@ -209,16 +210,16 @@ service_loads(const char *service)
 	    strncmp(reason, missing, strlen(missing)) == 0;
 }
 
-/* Hold the services of the words "a b [reaction] c" together. */
+/* Do the services of the words "a b [reaction] c" load, but for this one? */
 static bool
-services_load(char *words)
+services_load(char *words, const char *except)
 {
 	char *word, *rest = NULL;
 
 	for (word = strtok_r(words, " \t\n", &rest); word != NULL;
 	    word = strtok_r(NULL, " \t\n", &rest)) {
 		if (!isalpha((unsigned char)*word) ||
-		    strcmp(word, "files") == 0)
+		    strcmp(word, "files") == 0 || strcmp(word, except) == 0)
 			continue;
 		if (!service_loads(word))
 			return false;
@@ -226,9 +227,12 @@ services_load(char *words)
 	return true;
 }
 
-/* Do all services that nsswitch.conf(5) names for a database load? */
+/*
+ * Do all services that nsswitch.conf(5) names for a database load?  One may
+ * be excepted.
+ */
 static bool
-every_service_loads(const char *database)
+every_service_loads(const char *database, const char *except)
 {
 	FILE *file;
 	char *line = NULL;
@@ -240,7 +244,7 @@ every_service_loads(const char *database)
 	while (sound && getline(&line, &size, file) != -1) {
 		line[strcspn(line, "#")] = '\0';
 		if (strncmp(line, database, length) == 0)
-			sound = services_load(line + length);
+			sound = services_load(line + length, except);
 	}
 	free(line);
 	(void)fclose(file);
@@ -250,16 +254,20 @@ every_service_loads(const char *database)
 void
 account_load_services(void)
 {
-	(void)every_service_loads("passwd:");
-	(void)every_service_loads("group:");
-	(void)every_service_loads("initgroups:");
+	const char *except = groups_are_here() ? "systemd" : "";
+
+	/* What was read of the configuration is the children's as well. */
+	(void)file_is_first();
+	(void)every_service_loads("passwd:", except);
+	(void)every_service_loads("group:", except);
+	(void)every_service_loads("initgroups:", except);
 }
 
 int
 account_prepare(const char **why)
 {
 	no_is_unsure = false;
-	if (!every_service_loads("passwd:")) {
+	if (!every_service_loads("passwd:", "")) {
 		no_is_unsure = true;
 		*why = "a service that nsswitch.conf names for accounts is "
 		    "installed but does not load";

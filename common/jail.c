@@ -361,14 +361,14 @@ verify_identity(uid_t uid, gid_t gid)
 }
 
 int
-jail_become(const char *name, uid_t uid, gid_t gid, bool groups)
+jail_become(uid_t uid, gid_t gid, const gid_t *groups, size_t count)
 {
 	if (uid == 0) {
 		errno = EPERM;
 		return -1;
 	}
-	if ((groups ? initgroups(name, gid) : setgroups(0, NULL)) == -1 ||
-	    setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1)
+	if (setgroups(count, groups) == -1 || setresgid(gid, gid, gid) == -1 ||
+	    setresuid(uid, uid, uid) == -1)
 		return -1;
 	return verify_identity(uid, gid);
 }
@@ -420,7 +420,7 @@ jail_enter(enum jail jail, uid_t uid, gid_t gid, const char *root,
 	if (root[0] != '\0' && (chdir(root) == -1 || chroot(".") == -1 ||
 	    chdir("/") == -1))
 		fatal("jail %s: chroot to %s", row->name, root);
-	if (jail_become(NULL, uid, gid, false) == -1)
+	if (jail_become(uid, gid, NULL, 0) == -1)
 		fatal("jail %s: becoming %u:%u", row->name, (unsigned)uid,
 		    (unsigned)gid);
 	close_the_door(jail, root[0] == '\0');

@@ -6,6 +6,7 @@
 #define JAIL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 enum jail {
@@ -34,12 +35,11 @@ void	jail_allow(const char *, bool);
 void	jail_enter(enum jail, uid_t, gid_t, const char *, bool);
 
 /*
- * Become a user for good, verified; supplementary groups are the user's
- * (initgroups) unless none is set.  Refuses uid 0.  Returns 0 or -1 with
- * errno.  For deliver's children, which call jail_filter() afterwards or run
- * programs unjailed.
+ * Become a user for good, verified, with these supplementary groups and no
+ * others.  Refuses uid 0.  Returns 0 or -1 with errno.  For deliver's
+ * children, which call jail_filter() afterwards or run programs unjailed.
  */
-int	jail_become(const char *, uid_t, gid_t, bool);
+int	jail_become(uid_t, gid_t, const gid_t *, size_t);
 
 /*
  * Make a jail's filter now: a child that is forked later and enters that jail

@@ -17,6 +17,7 @@
 #include "child.h"
 #include "dropfile.h"
 #include "frame.h"
+#include "group.h"
 #include "link.h"
 #include "wire.h"
 
@@ -82,7 +83,7 @@ extern const struct link_role parent_role;
 struct worker {
 	struct account	 account;
 	enum worker_kind kind;
-	bool		 own_group;	/* nobody else is in its group */
+	struct groups	 groups;
 	int		 home_errno;	/* 0: the home is where we are */
 	int		 link;
 	struct frame_in	 in;

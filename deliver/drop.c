@@ -64,6 +64,7 @@ static void
 become_owner(uid_t uid)
 {
 	struct account	 account;
+	struct groups	 groups;
 	int		 result = -1;
 
 	if (drop.child->rootless) {
@@ -73,10 +74,12 @@ become_owner(uid_t uid)
 	}
 	switch (account_by_uid(uid, &account)) {
 	case ACCOUNT_YES:
-		result = jail_become(account.name, uid, account.gid, true);
+		if (groups_find(account.name, account.gid, &groups) == 0)
+			result = jail_become(uid, account.gid, groups.all,
+			    groups.count);
 		break;
 	case ACCOUNT_NO:
-		result = jail_become(NULL, uid, NOBODY, false);
+		result = jail_become(uid, NOBODY, NULL, 0);
 		break;
 	case ACCOUNT_FAILED:
 		break;

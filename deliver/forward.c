@@ -33,7 +33,7 @@ forward_unsafe(const struct stat *st, const struct worker *worker)
 		return "belongs to somebody else";
 	if (st->st_mode & S_IWOTH)
 		return "can be written by everybody";
-	if ((st->st_mode & S_IWGRP) && !(worker->own_group &&
+	if ((st->st_mode & S_IWGRP) && !(worker->groups.own &&
 	    st->st_gid == worker->account.gid))
 		return "can be written by a group";
 	return NULL;

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,7 +17,6 @@
 #include "deliver.h"
 
 #define NOBODY		65534
-#define MEMBERS_SIZE	65536		/* octets of a group's members */
 
 static volatile sig_atomic_t	told_to_end;	/* now */
 static volatile sig_atomic_t	told_to_retire;	/* when nothing is in hand */
@@ -80,28 +78,9 @@ look_up(struct worker *worker, const char *name)
 	}
 	if (worker->account.uid == 0)
 		refuse(worker, "4.3.5", "nothing is delivered as root");
-}
-
-/* Is the account's group its own, with no other member? */
-static bool
-group_is_own(const struct account *account)
-{
-	struct group	 group, *found = NULL;
-	char		*strings;
-	bool		 own = false;
-	size_t		 i;
-
-	if ((strings = malloc(MEMBERS_SIZE)) == NULL)
-		return false;
-	if (getgrgid_r(account->gid, &group, strings, MEMBERS_SIZE,
-	    &found) == 0 && found != NULL) {
-		own = strcmp(group.gr_name, account->name) == 0;
-		for (i = 0; group.gr_mem[i] != NULL; i++)
-			if (strcmp(group.gr_mem[i], account->name) != 0)
-				own = false;
-	}
-	free(strings);
-	return own;
+	else if (groups_find(worker->account.name, worker->account.gid,
+	    &worker->groups) == -1)
+		refuse(worker, "4.3.0", "the groups cannot be looked up");
 }
 
 /* The group that may write into the mail spool; the user's own otherwise. */
@@ -131,12 +110,12 @@ become(struct worker *worker)
 	const struct account *account = &worker->account;
 	bool	 spool = worker->kind == WORKER_MBOX;
 
-	if (worker->refusal == NULL && jail_become(account->name,
-	    account->uid, spool ? spool_group(account) : account->gid,
-	    !spool) == -1)
+	if (worker->refusal == NULL && jail_become(account->uid,
+	    spool ? spool_group(account) : account->gid, worker->groups.all,
+	    spool ? 0 : worker->groups.count) == -1)
 		refuse(worker, "4.3.0", "the account cannot be entered");
 	if (worker->refusal != NULL && getuid() == 0 &&
-	    jail_become(NULL, NOBODY, NOBODY, false) == -1)
+	    jail_become(NOBODY, NOBODY, NULL, 0) == -1)
 		_exit(71);
 }
 
@@ -287,8 +266,6 @@ worker_run(const struct w_user_worker_req *req, int fd,
 	worker.link = cleanse_descriptors(fd);
 	set_signals();
 	look_up(&worker, req->name);
-	if (worker.refusal == NULL)
-		worker.own_group = group_is_own(&worker.account);
 	if (child->rootless)
 		become_rootless(&worker);
 	else

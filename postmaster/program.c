@@ -154,7 +154,7 @@ check_in_child(enum process process, const struct settings *settings,
 		_exit(127);
 	closefrom(STDERR_FILENO + 1);
 	if (!options->rootless && identity->uid != 0 &&
-	    jail_become("", identity->uid, identity->gid, false) == -1)
+	    jail_become(identity->uid, identity->gid, NULL, 0) == -1)
 		_exit(126);
 	execute(process, NULL, "-n");
 	_exit(127);

@@ -122,8 +122,8 @@ resolve(const struct question *questions, size_t count,
 		signal(SIGPIPE, SIG_DFL);
 		if (identity.uid == 0)
 			identity = (struct identity){ NOBODY, NOBODY };
-		if (!rootless && jail_become("", identity.uid, identity.gid,
-		    false) == -1)
+		if (!rootless && jail_become(identity.uid, identity.gid,
+		    NULL, 0) == -1)
 			_exit(1);
 		for (i = 0; i < count; i++)
 			look_up(pair[1], i, &questions[i]);

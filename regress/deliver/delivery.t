@@ -6,6 +6,7 @@ import os
 import pwd
 import random
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -195,6 +196,9 @@ def test_jail(deliver, worker):
     state = status_of(pid)
     equal('jail: all its ids are the user\'s', state['Uid'].split(),
           [uid] * 4)
+    equal('jail: its groups are the user\'s', sorted(state['Groups'].split()),
+          sorted(str(gid) for gid in os.getgrouplist('pmtu_ann', int(
+              state['Gid'].split()[0]))))
     equal('jail: no capability', state['CapPrm'], '0' * 16)
     equal('jail: filter and no_new_privs',
           (state['Seccomp'], state['NoNewPrivs']), ('2', '1'))
@@ -615,9 +619,14 @@ def test_mbox(standin, message):
     odd('a fifo')
 
     old = status_of(deliver.pid)['Threads']
+    # One that cannot end at once is in the way.
+    slow = int(subprocess.run(['pgrep', '-o', '-P', str(deliver.pid)],
+                              capture_output=True).stdout)
+    os.kill(slow, signal.SIGSTOP)
     deliver.say('relink')
     deliver.say('worker', '50', MBOX, 'pmtu_joe')
     first = deliver.expect('worker', '50')
+    os.kill(slow, signal.SIGCONT)
     wait_for(lambda: subprocess.run(['pgrep', '-P', str(deliver.pid)],
                                     capture_output=True).returncode == 1)
     deliver.say('worker', '51', MBOX, 'pmtu_joe')
@@ -712,7 +721,7 @@ enum nss_status _nss_pmfail_getpwnam_r(const char *n, struct passwd *p,
 
 try:
     for name in ('pmtu_joe', 'pmtu_bob', 'pmtu_ann', 'pmtu_prog'):
-        users.add(name)
+        users.add(name, *(('-G', 'games') if name == 'pmtu_ann' else ()))
     message = write(scratch + '/message', MESSAGE, mode=0o644)
     os.environ['TZ'] = 'UTC'
     standin = standin_program(scratch)

@@ -72,7 +72,7 @@ set_files(const char *text, size_t length)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct worker worker = { .own_group = true };
+	struct worker worker = { .groups.own = true };
 	struct forward forward;
 	size_t i;
 	int result;

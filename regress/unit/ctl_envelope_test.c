@@ -1,5 +1,6 @@
 /* links: ctl/envelope.c ctl/identity.c ctl/message.c common/header.c
- * common/account.c common/passwd.c common/address.c common/log.c common/clock.c
+ * common/account.c common/group.c common/passwd.c
+ * common/address.c common/log.c common/clock.c
  * common/queueid.c */
 /*
  * Recipients of the command line and of the header, the sender and how the

@@ -21,7 +21,7 @@
 
 static char	scratch[] = "/tmp/postmaster-forward-XXXXXX";
 static char	joe[] = "joe";
-static struct worker worker = { .own_group = true };
+static struct worker worker = { .groups.own = true };
 
 static int
 setup(void **unused)
@@ -180,7 +180,7 @@ test_unsafe(void **unused)
 	st.st_uid = 1000;
 	st.st_mode = S_IFREG | 0664;
 	assert_non_null(forward_unsafe(&st, &user));
-	user.own_group = true;
+	user.groups.own = true;
 	assert_null(forward_unsafe(&st, &user));
 	st.st_gid = 100;
 	assert_non_null(forward_unsafe(&st, &user));

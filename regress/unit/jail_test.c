@@ -239,7 +239,7 @@ go_to_jail(enum jail jail)
 
 	if (jail == JAIL_MAILBOX || jail == JAIL_MBOX) {
 		if (chdir(directory) == -1 ||
-		    (root && jail_become("nobody", uid, gid, true) == -1))
+		    (root && jail_become(uid, gid, &gid, 1) == -1))
 			_exit(101);
 		jail_filter(jail);
 		return;
@@ -377,7 +377,7 @@ static void
 test_become_refuses_root(void **unused)
 {
 	(void)unused;
-	assert_int_equal(jail_become("root", 0, 0, true), -1);
+	assert_int_equal(jail_become(0, 0, NULL, 0), -1);
 	assert_int_equal(errno, EPERM);
 }
 

@@ -1,4 +1,4 @@
-/* links: common/passwd.c common/account.c */
+/* links: common/passwd.c common/account.c common/group.c */
 /*
  * A line of passwd(5) is found wherever it stands, is taken as getpwnam_r(3)
  * would, and is left to that if it is odd.

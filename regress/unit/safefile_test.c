@@ -1,4 +1,4 @@
-/* links: common/safefile.c common/account.c common/passwd.c */
+/* links: common/safefile.c common/account.c common/passwd.c common/group.c */
 /*
  * Files that decide about mail are read only if nobody else could have
  * written them; accounts are yes, no or "not now".
