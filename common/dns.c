@@ -18,6 +18,7 @@
 #include "dns_cache.h"
 #include "dns_hosts.h"
 #include "log.h"
+#include "loop.h"
 
 #define TIMEOUT_MS	3000	/* of the first try; later ones wait longer */
 #define TRIES		3
@@ -78,6 +79,7 @@ static struct {
 	TAILQ_HEAD(, question) fresh;	/* just asked; the oldest first */
 	size_t		 fresh_count;
 	struct event	*turn;		/* there may be room to ask */
+	struct event	*rewatch;	/* sockets that could not be watched */
 	bool		 trusted;
 } dns = {
 	.questions = RB_INITIALIZER(&dns.questions),
@@ -98,7 +100,7 @@ set_timer(void)
 	if (wait == NULL)
 		evtimer_del(dns.timer);
 	else
-		evtimer_add(dns.timer, wait);
+		loop_after(dns.timer, wait->tv_sec * SECOND + wait->tv_usec);
 }
 
 /* To the channel that does not have the socket it means nothing. */
@@ -127,6 +129,29 @@ on_socket(int fd, short events, void *arg)
 	    (events & EV_WRITE) != 0 ? fd : ARES_SOCKET_BAD);
 }
 
+/*
+ * If the kernel lacks memory to watch it, that is tried again; questions that
+ * are answered over it meanwhile come to the end of their time.
+ */
+static void
+watch(struct dns_socket *s)
+{
+	if (event_add(s->event, NULL) == -1)
+		loop_after(dns.rewatch, SECOND);
+}
+
+static void
+on_rewatch(int fd, short events, void *arg)
+{
+	struct dns_socket *s;
+
+	(void)fd;
+	(void)events;
+	(void)arg;
+	LIST_FOREACH(s, &dns.sockets, entry)
+		watch(s);
+}
+
 /* The library opened a socket, wants other events of it, or closes it. */
 static void
 watch_socket(void *arg, ares_socket_t fd, int readable, int writable)
@@ -153,8 +178,9 @@ watch_socket(void *arg, ares_socket_t fd, int readable, int writable)
 		fatal("calloc");
 	s->fd = fd;
 	s->event = event_new(dns.base, fd, events, on_socket, NULL);
-	if (s->event == NULL || event_add(s->event, NULL) == -1)
+	if (s->event == NULL)
 		fatalx("dns: no event for a socket");
+	watch(s);
 	LIST_INSERT_HEAD(&dns.sockets, s, entry);
 }
 
@@ -263,7 +289,6 @@ question_send(struct question *question)
 static void
 ask_waiting(void)
 {
-	static const struct timeval soon = { 0, 100000 };
 	int64_t now = clock_monotonic();
 	struct question *question;
 
@@ -280,7 +305,7 @@ ask_waiting(void)
 		question_send(question);
 	}
 	if (!TAILQ_EMPTY(&dns.waiting))
-		event_add(dns.turn, &soon);
+		loop_after(dns.turn, SECOND / 10);
 	set_timer();
 }
 
@@ -435,7 +460,8 @@ dns_open(struct event_base *base, const struct dns_settings *settings)
 	dns_hosts_read();
 	dns.timer = evtimer_new(base, on_timer, NULL);
 	dns.turn = event_new(base, -1, 0, on_turn, NULL);
-	if (dns.timer == NULL || dns.turn == NULL)
+	dns.rewatch = event_new(base, -1, 0, on_rewatch, NULL);
+	if (dns.timer == NULL || dns.turn == NULL || dns.rewatch == NULL)
 		fatalx("dns: no events");
 	if ((status = ares_library_init(ARES_LIB_INIT_ALL)) != ARES_SUCCESS)
 		fatalx("dns: %s", ares_strerror(status));

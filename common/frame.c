@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "log.h"
 
 #define BUFFER_FIRST	4096
+#define PAUSE_MS	100
 #define BUFFER_KEPT	(256 * 1024)	/* a larger empty one is given back */
 
 /* Let data hold wanted octets behind *end, moving what is left to the front. */
@@ -142,6 +144,23 @@ frame_out_write(struct frame_out *out, int socket)
 	}
 	buffer_emptied(&out->data, &out->start, &out->end, &out->size);
 	return 1;
+}
+
+int
+frame_out_drain(struct frame_out *out, int socket)
+{
+	struct pollfd pollfd = { .fd = socket, .events = POLLOUT };
+	int result;
+	bool full;
+
+	while ((result = frame_out_write(out, socket)) == 0) {
+		/* Without memory it is ready all the same. */
+		full = errno == EAGAIN;
+		if (poll(&pollfd, full, full ? -1 : PAUSE_MS) == -1 &&
+		    errno != EINTR)
+			return -1;
+	}
+	return result == 1 ? 0 : -1;
 }
 
 void

@@ -50,10 +50,15 @@ void	frame_out_add(struct frame_out *, const struct frame_header *,
 	    const void *, size_t, const void *, size_t, int);
 
 /*
- * Write what there is.  Returns 1 if all is gone, 0 if the socket is full, or
- * -1 with errno.
+ * Write what there is.  Returns 1 if all is gone, 0 if the socket is full or,
+ * with another errno than EAGAIN, the kernel lacks memory, or -1 with errno.
  */
 int	frame_out_write(struct frame_out *, int);
+
+/*
+ * Write all there is, however long that takes: 0, or -1 with errno.
+ */
+int	frame_out_drain(struct frame_out *, int);
 void	frame_out_clear(struct frame_out *);
 
 /*

@@ -12,13 +12,13 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "asks.h"
+#include "clock.h"
 #include "frame.h"
 #include "link.h"
 #include "log.h"
@@ -27,6 +27,7 @@
 #define READ_PER_TURN	(512 * 1024)	/* octets, then others have a turn */
 #define READ_AT_ONCE	(64 * 1024)
 #define FAIL_ROUNDS	16
+#define PAUSE		(SECOND / 10)	/* while the kernel lacks memory */
 
 /* A request that waits for credit. */
 struct waiting {
@@ -45,7 +46,7 @@ struct link {
 	void		*arg;
 	struct event	*readable;
 	struct event	*writable;
-	struct event_base *base;
+	struct event	*pause;		/* then it is tried again */
 	struct frame_in	 in;
 	struct frame_out out;
 	TAILQ_HEAD(, waiting) waiting;
@@ -161,6 +162,7 @@ unplug(struct link *link, bool violated)
 	LIST_REMOVE(link, entry);
 	event_free(link->readable);
 	event_free(link->writable);
+	event_free(link->pause);
 	close(link->fd);
 	link->fd = -1;
 	link->busy++;
@@ -204,6 +206,22 @@ link_free(struct link *link)
 		release(link);
 }
 
+/* ---- want of memory in the kernel ---- */
+
+static bool
+is_want_of_memory(int error)
+{
+	return error == ENOMEM || error == ENOBUFS;
+}
+
+/* A socket that is ready and yet fails would be tried without end. */
+static void
+pause_link(struct link *link)
+{
+	if (!event_pending(link->pause, EV_TIMEOUT, NULL))
+		loop_after(link->pause, PAUSE);
+}
+
 /* ---- sending ---- */
 
 static void
@@ -213,8 +231,9 @@ flush(struct link *link)
 		return;
 	switch (frame_out_write(&link->out, link->fd)) {
 	case 0:
-		if (event_add(link->writable, NULL) == -1)
-			fatalx("link: no event");
+		if (is_want_of_memory(errno) ||
+		    event_add(link->writable, NULL) == -1)
+			pause_link(link);
 		break;
 	case -1:
 		/* What the peer still said is read first; its end follows. */
@@ -564,9 +583,24 @@ on_readable(int fd, short events, void *arg)
 	if (link->dead) {
 		if (link->busy == 0)
 			release(link);
+	} else if (n == -1 && is_want_of_memory(errno)) {
+		(void)event_del(link->readable);
+		pause_link(link);
 	} else if (why != NULL || n == 0 || (n == -1 && errno != EAGAIN &&
-	    errno != EINTR && errno != ENOMEM && errno != ENOBUFS))
+	    errno != EINTR))
 		lost(link, why);
+}
+
+static void
+on_pause_over(int fd, short events, void *arg)
+{
+	struct link *link = arg;
+
+	(void)fd;
+	(void)events;
+	if (event_add(link->readable, NULL) == -1)
+		pause_link(link);
+	flush(link);
 }
 
 void
@@ -604,7 +638,6 @@ link_new(struct event_base *base, int fd, const struct link_role *role,
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == -1)
 		fatal("link: O_NONBLOCK");
 	link->fd = fd;
-	link->base = base;
 	link->role = role;
 	link->arg = arg;
 	link->with_fds = expects_fds(role);
@@ -612,9 +645,12 @@ link_new(struct event_base *base, int fd, const struct link_role *role,
 	link->readable = event_new(base, fd, EV_READ | EV_PERSIST,
 	    on_readable, link);
 	link->writable = event_new(base, fd, EV_WRITE, on_writable, link);
+	link->pause = event_new(base, -1, 0, on_pause_over, link);
 	if (link->readable == NULL || link->writable == NULL ||
-	    event_add(link->readable, NULL) == -1)
+	    link->pause == NULL)
 		fatalx("link: no event");
+	if (event_add(link->readable, NULL) == -1)
+		pause_link(link);
 	LIST_INSERT_HEAD(&links.all, link, entry);
 	if (!links.hooked) {
 		links.hooked = true;
@@ -638,9 +674,6 @@ link_instance(const struct link *link)
 void
 link_drain(struct link *link)
 {
-	struct pollfd pollfd = { .fd = link->fd, .events = POLLOUT };
-
-	while (!link->dead && frame_out_write(&link->out, link->fd) == 0)
-		if (poll(&pollfd, 1, -1) == -1 && errno != EINTR)
-			return;
+	if (!link->dead)
+		(void)frame_out_drain(&link->out, link->fd);
 }

@@ -14,11 +14,11 @@
 
 #define READ_AT_ONCE	(128 * 1024)
 
-/* Wait until fd is ready; -1 when the deadline has passed. */
+/* Wait until fd is readable; -1 when the deadline has passed. */
 static int
-wait_ready(int fd, short events, int64_t deadline)
+wait_readable(int fd, int64_t deadline)
 {
-	struct pollfd pollfd = { .fd = fd, .events = events };
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 	int64_t left;
 	int n, milliseconds = -1;
 
@@ -56,8 +56,7 @@ read_exactly(struct frame_in *in, int fd, size_t length, int64_t deadline,
 			*why = "the other side has closed";
 			return -1;
 		}
-		if ((errno != EAGAIN || wait_ready(fd, POLLIN,
-		    deadline) == -1)) {
+		if (errno != EAGAIN || wait_readable(fd, deadline) == -1) {
 			*why = errno == ETIMEDOUT ? "no answer in time" :
 			    "reading failed";
 			return -1;
@@ -83,7 +82,7 @@ link_read_blocking(int fd, enum process self, enum process peer,
 	*why = NULL;
 	if (milliseconds >= 0) {
 		deadline = clock_monotonic() + milliseconds * INT64_C(1000);
-		if (wait_ready(fd, POLLIN, deadline) == -1) {
+		if (wait_readable(fd, deadline) == -1) {
 			*why = "no answer in time";
 			return -1;
 		}
@@ -189,12 +188,7 @@ link_read_buffered(struct frame_in *in, int fd, enum process self,
 int
 link_write_buffered(struct frame_out *out, int fd)
 {
-	int n;
-
-	while ((n = frame_out_write(out, fd)) == 0)
-		if (wait_ready(fd, POLLOUT, -1) == -1)
-			return -1;
-	return n == 1 ? 0 : -1;
+	return frame_out_drain(out, fd);
 }
 
 void

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "log.h"
 #include "loop.h"
 
@@ -25,17 +26,26 @@ static struct {
 	int		result;
 } loop;
 
+/* What failed, where event_add() tells only that. */
+static void
+on_complaint(int severity, const char *text)
+{
+	if (severity >= EVENT_LOG_WARN)
+		log_note(LOG_WARNING, "loop", "%s", text);
+}
+
 struct event_base *
 loop_new(void)
 {
 	struct event_config *config;
 	struct event_base *base;
 
+	event_set_log_callback(on_complaint);
 	if ((config = event_config_new()) == NULL)
 		fatalx("event_config_new: no memory");
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
 	event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
+	/* No list of changes: event_add() is to tell what the kernel says. */
 	if ((base = event_base_new_with_config(config)) == NULL)
 		fatalx("event_base_new: cannot make an event loop");
 	event_config_free(config);
@@ -66,6 +76,16 @@ loop_remove_hook(void (*fn)(void *), void *arg)
 		}
 		loop.count[stage] = kept;
 	}
+}
+
+void
+loop_after(struct event *event, int64_t delay)
+{
+	const struct timeval tv = { .tv_sec = delay / SECOND,
+	    .tv_usec = delay % SECOND };
+
+	if (event_add(event, &tv) == -1)
+		fatalx("loop: no memory for a timer");
 }
 
 void

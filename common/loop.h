@@ -6,6 +6,9 @@
 #ifndef LOOP_H
 #define LOOP_H
 
+#include <stdint.h>
+
+struct event;
 struct event_base;
 
 enum loop_stage {
@@ -27,6 +30,12 @@ struct event_base	*loop_new(void);
  */
 void	loop_add_hook(enum loop_stage, void (*)(void *), void *);
 void	loop_remove_hook(void (*)(void *), void *);
+
+/*
+ * Have an event happen after so many microseconds, instead of when it was to
+ * happen before.  Dies without memory.
+ */
+void	loop_after(struct event *, int64_t);
 
 /*
  * Have one more turn at once, even if nothing is ready.

@@ -240,9 +240,13 @@ begin_connection(struct search *search)
 	}
 	search->connected = event_new(relay_base(), search->fd, EV_WRITE,
 	    on_connected, search);
-	if (search->connected == NULL ||
-	    event_add(search->connected, &patience) == -1)
+	if (search->connected == NULL)
 		fatalx("search: no event");
+	if (event_add(search->connected, &patience) == -1) {
+		event_free(search->connected);
+		search->connected = NULL;
+		not_connected(search, ENOMEM);
+	}
 }
 
 /* ---- looking ---- */

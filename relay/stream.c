@@ -24,6 +24,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "loop.h"
 #include "relay.h"
 
 #define INPUT_MAX	8192	/* octets that wait to be taken */
@@ -55,9 +56,7 @@ struct stream {
 static void
 go_on(struct stream *s)
 {
-	struct timeval now = { 0, 0 };
-
-	event_add(s->step, &now);
+	loop_after(s->step, 0);
 }
 
 static void
@@ -374,11 +373,9 @@ stream_out(struct stream *s)
 void
 stream_wait(struct stream *s, int64_t patience)
 {
-	struct timeval tv = { .tv_sec = patience / SECOND,
-	    .tv_usec = patience % SECOND };
 	bool much = evbuffer_get_length(s->out) >= STREAM_LOW;
 
-	event_add(s->limit, &tv);
+	loop_after(s->limit, patience);
 	if (s->lost == NULL && (s->tls == NULL || s->secured))
 		s->wrote |= write_out(s) && much;
 	if (s->lost != NULL || (s->wrote &&

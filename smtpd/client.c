@@ -216,13 +216,11 @@ sessions_begin(struct child *child)
 void
 sessions_finish(void)
 {
-	const struct timeval limit = { .tv_sec = FINISH_LIMIT / SECOND };
-
 	sessions.finishing = true;
 	if (TAILQ_EMPTY(&sessions.all))
 		loop_stop(0);
 	else
-		(void)event_add(sessions.last_call, &limit);
+		loop_after(sessions.last_call, FINISH_LIMIT);
 }
 
 /* The suite ends: a word of farewell where a client waits for one. */

@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "loop.h"
 #include "smtpd.h"
 
 #define READ_AT_ONCE	32768		/* of a body */
@@ -28,10 +29,7 @@
 static void
 set_timer(struct session *session, int64_t delay)
 {
-	const struct timeval tv = { .tv_sec = delay / SECOND,
-	    .tv_usec = delay % SECOND };
-
-	(void)event_add(session->timer, &tv);
+	loop_after(session->timer, delay);
 	session->timer_at = clock_monotonic() + delay;
 }
 
@@ -46,6 +44,14 @@ session_expect(struct session *session, int64_t delay)
 
 /* ---- the end ---- */
 
+/* Have the loop watch it; a connection that it cannot is of no use. */
+static void
+watch(struct session *session, struct event *event)
+{
+	if (event_add(event, NULL) == -1)
+		session->broken = true;
+}
+
 /*
  * All is said.  To close while octets of the client are unread would reset
  * the connection and may destroy our last reply: read on until it closes.
@@ -56,7 +62,7 @@ linger(struct session *session)
 	session->lingering = true;
 	buffer_free(&session->input);
 	(void)shutdown(session->fd, SHUT_WR);
-	(void)event_add(session->readable, NULL);
+	watch(session, session->readable);
 	session_expect(session, LINGER);
 }
 
@@ -76,7 +82,7 @@ flush(struct session *session)
 	if (n > 0)
 		buffer_drop(&session->output, (size_t)n);
 	if (session->output.length > 0)
-		(void)event_add(session->writable, NULL);
+		watch(session, session->writable);
 }
 
 /* Does this state take octets from the client now? */
@@ -96,6 +102,12 @@ accepting(const struct session *session)
 	}
 }
 
+static bool
+said_all(const struct session *session)
+{
+	return session->state == SESSION_CLOSING && session->output.length == 0;
+}
+
 /* Write what can be written; end what has ended.  True if it is gone. */
 static bool
 settle(struct session *session)
@@ -105,21 +117,10 @@ settle(struct session *session)
 
 	if (!waiting)
 		flush(session);
-	if (session->broken) {
-		session_free(session);
-		return true;
-	}
-	if (session->state == SESSION_CLOSING) {
-		if (session->output.length > 0 || session->lingering)
-			return false;
-		if (!session->ended) {
-			linger(session);
-			return false;
-		}
-		session_free(session);
-		return true;
-	}
-	if (session->ended && accepting(session)) {
+	if (said_all(session) && !session->ended && !session->lingering)
+		linger(session);
+	if (session->broken || (session->ended && (accepting(session) ||
+	    said_all(session)))) {
 		session_free(session);
 		return true;
 	}
@@ -194,7 +195,9 @@ session_run(struct session *session)
 	} while ((used > 0 || blocked) && session->input.length > 0 &&
 	    accepting(session));
 	if (accepting(session) && !session->ended)
-		(void)event_add(session->readable, NULL);
+		watch(session, session->readable);
+	if (session->broken)
+		session_free(session);
 }
 
 /* Its time in DATA is for each block: octets one by one do not renew it. */

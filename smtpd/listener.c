@@ -9,15 +9,24 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
+#include "loop.h"
 #include "smtpd.h"
 
 #define ACCEPT_PER_TURN	4	/* other workers want some, too */
-#define PAUSE_SECONDS	1	/* when descriptors or memory are short */
-#define YIELD		250000	/* microseconds, to others with room */
+#define PAUSE		SECOND	/* when descriptors or memory are short */
+#define YIELD		(SECOND / 4)	/* to others with room */
 #define REFUSED_PER_TURN 64	/* behind that */
 
 static TAILQ_HEAD(, listener) listeners = TAILQ_HEAD_INITIALIZER(listeners);
+
+static void
+pause_for(struct listener *listener, int64_t delay)
+{
+	(void)event_del(listener->event);
+	loop_after(listener->pause, delay);
+}
 
 static void
 on_pause_over(int fd, short events, void *arg)
@@ -26,23 +35,20 @@ on_pause_over(int fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
-	if (listener->fd != -1)
-		(void)event_add(listener->event, NULL);
+	if (listener->fd != -1 && event_add(listener->event, NULL) == -1)
+		pause_for(listener, PAUSE);
 }
 
 /* accept(2) failed: is it our trouble, so that waiting would help? */
 static void
 accept_failed(struct listener *listener)
 {
-	const struct timeval pause = { .tv_sec = PAUSE_SECONDS };
-
 	if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS &&
 	    errno != ENOMEM)
 		return;
 	log_errno(LOG_ERR, "accept", "listener %s waits",
 	    listener->settings->name);
-	(void)event_del(listener->event);
-	(void)event_add(listener->pause, &pause);
+	pause_for(listener, PAUSE);
 }
 
 static bool
@@ -59,14 +65,11 @@ is_full(const struct listener *listener)
 static bool
 yields(struct listener *listener)
 {
-	const struct timeval pause = { .tv_usec = YIELD };
-
 	if (listener->yielded || !listener->settings->shared ||
 	    !is_full(listener))
 		return false;
 	listener->yielded = true;
-	(void)event_del(listener->event);
-	(void)event_add(listener->pause, &pause);
+	pause_for(listener, YIELD);
 	return true;
 }
 
@@ -123,9 +126,10 @@ listener_add(struct child *child, int fd,
 	    on_acceptable, listener);
 	listener->pause = event_new(child->base, -1, 0, on_pause_over,
 	    listener);
-	if (listener->event == NULL || listener->pause == NULL ||
-	    event_add(listener->event, NULL) == -1)
+	if (listener->event == NULL || listener->pause == NULL)
 		fatalx("listener: no event");
+	if (event_add(listener->event, NULL) == -1)
+		pause_for(listener, PAUSE);
 	TAILQ_INSERT_TAIL(&listeners, listener, entry);
 }
 

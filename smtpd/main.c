@@ -15,6 +15,7 @@ begin(struct child *child)
 {
 	sessions_begin(child);
 	policy_begin(child);
+	transactions_begin();
 }
 
 static void

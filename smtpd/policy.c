@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "loop.h"
 #include "smtpd.h"
 
 #define PATIENCE	(10 * SECOND)	/* without policyd */
@@ -18,14 +19,6 @@ static struct {
 	struct event	*timer;
 	TAILQ_HEAD(, question) open;	/* without an answer */
 } policy = { .open = TAILQ_HEAD_INITIALIZER(policy.open) };
-
-static void
-set_timer(void)
-{
-	static const struct timeval second = { .tv_sec = 1 };
-
-	(void)event_add(policy.timer, &second);
-}
 
 static void
 ask_rcpt_check(struct question *question)
@@ -57,7 +50,7 @@ policy_ask(struct session *session, const char *recipient)
 	    sizeof(question->recipient));
 	question->waiting = true;
 	if (TAILQ_EMPTY(&policy.open))
-		set_timer();
+		loop_after(policy.timer, SECOND);
 	TAILQ_INSERT_TAIL(&policy.open, question, entry);
 	if (policy.link != NULL)
 		ask_rcpt_check(question);
@@ -114,7 +107,7 @@ on_timer(int fd, short events, void *arg)
 		policy_answered(question->session, NULL);
 	}
 	if (!TAILQ_EMPTY(&policy.open))
-		set_timer();
+		loop_after(policy.timer, SECOND);
 }
 
 static void

@@ -330,6 +330,7 @@ void	transaction_withdraw(struct transaction *);
 void	transaction_give_up(struct transaction *);
 /* data_committed() tells the result. */
 void	transaction_commit(struct transaction *);
+void	transactions_begin(void);
 
 extern const struct child_peer	transaction_peer;
 

@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "loop.h"
 #include "smtpd.h"
 
 #define BUDGET		((size_t)16 << 20)	/* of bodies in memory */
@@ -305,12 +306,16 @@ send_on(struct transaction *txn)
 	}
 }
 
-/* Credit is back: the first in line goes on. */
+/*
+ * A turn is over, and credit may be back, whether by answers or by those
+ * that nobody waits for any more: the first in line goes on.
+ */
 static void
-serve_line(void)
+serve_line(void *unused)
 {
 	struct transaction *txn;
 
+	(void)unused;
 	while (spool.link != NULL &&
 	    (txn = TAILQ_FIRST(&spool.line)) != NULL && may_ask(txn)) {
 		leave_line(txn);
@@ -490,7 +495,6 @@ on_txn_body_ans(struct link *link, struct frame *frame, void *arg)
 		tell_abort(txn);
 		fail(txn, verdict_of(ans->verdict));
 	}
-	serve_line();
 }
 
 static void
@@ -506,7 +510,6 @@ on_txn_commit_ans(struct link *link, struct frame *frame, void *arg)
 	end(txn);
 	data_committed(session, ans != NULL ? verdict_of(ans->verdict) :
 	    TXN_FAILED);
-	serve_line();
 }
 
 static void
@@ -532,6 +535,12 @@ on_lost(struct child *child, struct link *link)
 		next = TAILQ_NEXT(txn, entry);
 		fail(txn, TXN_FAILED);
 	}
+}
+
+void
+transactions_begin(void)
+{
+	loop_add_hook(LOOP_WORK, serve_line, NULL);
 }
 
 static const struct link_handler handlers[] = {

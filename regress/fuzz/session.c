@@ -496,6 +496,7 @@ begin(uint8_t bits, uint8_t more)
 	if (!play.begun) {
 		child.base = played_base();
 		policy_begin(&child);
+		transactions_begin();
 		sessions_begin(&child);
 	}
 	play.begun = true;

@@ -2,7 +2,7 @@
  * smtpd/session.c smtpd/parameter.c smtpd/reply.c smtpd/dotread.c
  * smtpd/hops.c smtpd/received.c smtpd/local.c smtpd/buffer.c
  * common/address.c common/header.c common/netaddr.c common/clock.c
- * common/queueid.c common/log.c */
+ * common/queueid.c common/log.c common/loop.c */
 /*
  * A whole session: the octets of a client, over policyd and spoold that are
  * played here.  Replies are well-formed; nothing is committed but what was

@@ -345,6 +345,7 @@ link_up(const struct link_role *role)
 	if (role->self == PROC_SPOOLD) {
 		tell_lease();
 		tell_state();
+		link_flush(state.links[role->self]);	/* before clients come */
 	}
 }
 

@@ -23,6 +23,7 @@
 #include "clock.h"
 #include "dns.h"
 #include "loop.h"
+#include "unwatched.h"
 
 #define MANY	4000
 
@@ -310,6 +311,18 @@ tells_silence(void **state)
 	assert_int_equal(test.result, DNS_OK);
 }
 
+/* A socket that cannot be watched yet is watched later. */
+static void
+waits_for_memory(void **state)
+{
+	(void)state;
+	unwatched = 1;
+	ask_mx("patience.example");
+	assert_int_equal(test.result, DNS_OK);
+	assert_int_equal(test.queries, 1);
+	assert_int_equal(unwatched, 0);
+}
+
 static int
 setup(void **state)
 {
@@ -336,6 +349,7 @@ main(void)
 		cmocka_unit_test(keeps_answers),
 		cmocka_unit_test(asks_once_for_many),
 		cmocka_unit_test(asks_much),
+		cmocka_unit_test(waits_for_memory),
 		cmocka_unit_test(does_without_edns),
 		cmocka_unit_test(tells_failures),
 		cmocka_unit_test(tells_silence)

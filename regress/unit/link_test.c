@@ -6,11 +6,14 @@
  * and a frame that breaks a rule closes the link.
  */
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
+#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +27,36 @@
 #include "loop.h"
 
 static struct event_base *base;
+
+/* ---- a kernel that lacks memory while a test says so ---- */
+
+static struct {
+	bool	 on;
+	int	 tries;		/* meanwhile */
+} lack;
+
+static bool
+is_lacking(void)
+{
+	if (!lack.on)
+		return false;
+	errno = lack.tries++ % 2 == 0 ? ENOMEM : ENOBUFS;
+	return true;
+}
+
+ssize_t
+sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	return is_lacking() ? -1 : syscall(SYS_sendmsg, fd, msg, flags);
+}
+
+ssize_t
+recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	return is_lacking() ? -1 : syscall(SYS_recvmsg, fd, msg, flags);
+}
+
+/* ---- a pair of links ---- */
 
 static struct {
 	int		 asked;		/* requests the owner has seen */
@@ -525,6 +558,36 @@ test_buffered(void **state)
 	close(ends[1]);
 }
 
+/*
+ * The kernel lacks memory to send or to receive: the link waits for a moment
+ * before each try, and in the end what waited arrives.
+ */
+static void
+test_want_of_memory(void **state)
+{
+	struct link *a, *b;
+	int way;
+
+	(void)state;
+	for (way = 0; way < 2; way++) {
+		pair(&asker, &owner, &a, &b);
+		ask(a, NULL);
+		if (way == 1)
+			link_flush(a);
+		lack.tries = 0;
+		lack.on = true;
+		turns();
+		lack.on = false;
+		assert_in_range(lack.tries, 1, 5);
+		assert_int_equal(seen.asked, 0);
+		while (seen.asked == 0)
+			turns();
+		assert_int_equal(seen.closed, 0);
+		link_free(a);
+		link_free(b);
+	}
+}
+
 /* A type, a length and an end that are wrong. */
 static void
 test_buffered_wrong(void **state)
@@ -566,6 +629,7 @@ main(void)
 		cmocka_unit_test(test_noise),
 		cmocka_unit_test(test_buffered),
 		cmocka_unit_test(test_buffered_wrong),
+		cmocka_unit_test(test_want_of_memory),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -30,6 +30,7 @@
 #include "clock.h"
 #include "loop.h"
 #include "relay/relay.h"
+#include "unwatched.h"
 
 #define TALKS	64
 
@@ -772,6 +773,22 @@ tells_the_most(void **state)
 	assert_int_equal(test.answer.closed_until, 0);
 }
 
+/* The kernel lacks memory: nobody waits in vain, and no host is blamed. */
+static void
+defers_what_cannot_be_watched(void **state)
+{
+	(void)state;
+	forget();
+	unwatched = 1;
+	deliver("watched", "");
+	assert_int_equal(test.result.verdict, RELAY_DEFERRED);
+	assert_string_equal(test.result.status, "4.3.0");
+	assert_string_equal(test.trail, "");
+	deliver("watched", "");
+	assert_int_equal(test.result.verdict, RELAY_DONE);
+	assert_string_equal(test.trail, "127.0.0.1");
+}
+
 static size_t
 used(void)
 {
@@ -1097,11 +1114,12 @@ setup(void **state)
 	    " port = %d\n"
 	    "[relay \"name\"]\n mx = name\n name = 0-empty.test\n"
 	    "[relay \"login\"]\n address = 127.0.0.1:%d\n"
+	    "[relay \"watched\"]\n address = 127.0.0.1:%d\n"
 	    "[relay \"required\"]\n mx = recipient\n private-hosts = yes\n"
 	    " port = %d\n"
 	    "[relay \"two\"]\n mx = recipient\n private-hosts = yes\n"
 	    " port = %d\n max-connections = 2\n",
-	    test.port, test.port, test.port, test.port);
+	    test.port, test.port, test.port, test.port, test.port);
 	test.child.conf = conf_parse("t.cf", text, strlen(text), stderr);
 	test.child.base = loop_new();
 	policy_configure(&test.child);
@@ -1122,6 +1140,7 @@ main(void)
 		cmocka_unit_test(remembers_failures),
 		cmocka_unit_test(closes_nothing_for_one),
 		cmocka_unit_test(tells_the_most),
+		cmocka_unit_test(defers_what_cannot_be_watched),
 		cmocka_unit_test(keeps_the_limit),
 		cmocka_unit_test(serves_in_order),
 		cmocka_unit_test(yields_to_others),

@@ -1,5 +1,5 @@
 /* links: relay/stream.c common/tls.c common/tls_proof.c common/tls_session.c
- *	common/log.c common/clock.c common/queueid.c */
+ *	common/loop.c common/log.c common/clock.c common/queueid.c */
 /*
  * relay's stream over real sockets, in clear and by TLS: what comes in is
  * told and bounded, what goes out goes out, and time limits hold.  The server
@@ -30,6 +30,7 @@
 #include <cmocka.h>
 
 #include "clock.h"
+#include "loop.h"
 #include "relay/relay.h"
 
 static struct {
@@ -559,7 +560,7 @@ setup(void **state)
 {
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
-	test.base = event_base_new();
+	test.base = loop_new();
 	tls_open();
 	make_server();
 	return 0;

@@ -13,7 +13,10 @@
 
 #include <cmocka.h>
 
+#include "loop.h"
 #include "smtpd/smtpd.h"
+
+static void	(*end_of_turn)(void *);
 
 static struct {
 	uint32_t	 told[IMSG_MAX];
@@ -97,6 +100,14 @@ data_committed(struct session *session, enum txn_verdict verdict)
 	(void)session;
 	fake.committed++;
 	fake.verdict = verdict;
+}
+
+void
+loop_add_hook(enum loop_stage stage, void (*fn)(void *), void *arg)
+{
+	assert_int_equal(stage, LOOP_WORK);
+	assert_null(arg);
+	end_of_turn = fn;
 }
 
 /* What spoold says. */
@@ -183,6 +194,7 @@ answer_something(void)
 	static const struct w_txn_body_ans ans = { 99, TXN_OK };
 
 	hear(IMSG_TXN_BODY_ANS, &ans);
+	end_of_turn(NULL);
 }
 
 /* Without credit for its commit nothing of a message leaves, however small. */
@@ -206,6 +218,23 @@ test_commit_waits(void **state)
 	assert_int_equal(fake.told[IMSG_TXN_RCPT_NTF], 1);
 	assert_int_equal(fake.asked[IMSG_TXN_COMMIT_REQ], 1);
 	assert_int_equal(fake.resumed, 0);
+	transaction_free(txn);
+}
+
+/* Answers that nobody waits for any more tell nobody of the credit. */
+static void
+test_credit_unheard(void **state)
+{
+	struct session session;
+	struct transaction *txn;
+
+	(void)state;
+	txn = begin(&session, 100);
+	fake.credit = 0;
+	transaction_commit(txn);
+	fake.credit = 1;
+	end_of_turn(NULL);
+	assert_int_equal(fake.asked[IMSG_TXN_COMMIT_REQ], 1);
 	transaction_free(txn);
 }
 
@@ -326,6 +355,7 @@ main(void)
 		cmocka_unit_test(test_streaming),
 		cmocka_unit_test(test_waiting_for_credit),
 		cmocka_unit_test(test_commit_waits),
+		cmocka_unit_test(test_credit_unheard),
 		cmocka_unit_test(test_output_waits),
 		cmocka_unit_test(test_giving_up),
 		cmocka_unit_test(test_committing),
@@ -334,5 +364,6 @@ main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
+	transactions_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
