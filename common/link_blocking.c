@@ -106,15 +106,15 @@ link_read_blocking(int fd, enum process self, enum process peer,
 	frame->fd = frame_in_take_fd(&in);
 	*why = wire_check(peer, self, frame->type, frame->id, frame->payload,
 	    room.header.length, frame->fd != -1);
-	if (*why == NULL)
-		return 0;
-	if (frame->fd != -1)
+	if (*why != NULL && frame->fd != -1) {
 		close(frame->fd);
-	frame->fd = -1;
+		frame->fd = -1;
+	}
  fail:
+	/* The room is ours; descriptors too many are nobody's. */
 	in.data = NULL;
 	frame_in_clear(&in);
-	return -1;
+	return *why == NULL ? 0 : -1;
 }
 
 /*
