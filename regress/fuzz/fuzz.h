@@ -6,6 +6,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -102,6 +103,22 @@ fuzz_fill(struct fuzz_input *in, char *to, size_t size)
 
 	snprintf(to, size, "%s", line);
 	free(line);
+}
+
+/*
+ * The lowest 64 descriptors that are open, a bit each: where none leaks they
+ * stay the same.
+ */
+static inline uint64_t
+fuzz_descriptors(void)
+{
+	uint64_t open = 0;
+	int fd;
+
+	for (fd = 0; fd < 64; fd++)
+		if (fcntl(fd, F_GETFD) != -1)
+			open |= UINT64_C(1) << fd;
+	return open;
 }
 
 /* Is it printable ASCII, blanks included? */

@@ -450,15 +450,15 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
-	int fd;
+	uint64_t fds;
 
 	(void)played_base();
-	fd = played_free_fd();
+	fds = fuzz_descriptors();
 	begin(fuzz_byte(&in));
 	play.in = &in;
 	while (in.left > 0)
 		take(&in);
 	end();
-	require(played_free_fd() == fd);
+	require(fuzz_descriptors() == fds);
 	return 0;
 }

@@ -196,10 +196,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
 	size_t i;
-	int fd;
+	uint64_t fds;
 
 	(void)played_base();
-	fd = played_free_fd();
+	fds = fuzz_descriptors();
 	play.settings = routes_read(&in);
 	play.id = 0;
 	for (i = 0; i < PEERS; i++)
@@ -211,7 +211,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		played_turn(2);
 		require(play.link[i] == NULL);
 	}
-	require(played_free_fd() == fd);
+	require(fuzz_descriptors() == fds);
 	routes_free();
 	return 0;
 }

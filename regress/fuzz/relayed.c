@@ -641,6 +641,8 @@ end(void)
 			played_pass(20 * MINUTE);
 	}
 	require(all_is_over());
+	for (i = 0; i < SERVERS; i++)
+		server_close(&play.servers[i]);
 	spoold_down();
 	require(all_is_over() && play.lookup_count == 0);
 }
@@ -652,10 +654,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t bits = fuzz_byte(&in);
 	size_t steps;
 	char *line;
-	int fd;
+	uint64_t fds;
 
 	begin();
-	fd = played_free_fd();
+	fds = fuzz_descriptors();
 	play.trusted = bits & 1;
 	spoold_up();
 	for (steps = 0; in.left > 0 && steps < STEPS; steps++) {
@@ -664,6 +666,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(line);
 	}
 	end();
-	require(played_free_fd() == fd);
+	require(fuzz_descriptors() == fds);
 	return 0;
 }

@@ -592,13 +592,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t bits = fuzz_byte(&in), more = fuzz_byte(&in);
 	size_t i, steps;
 	char *line;
-	int fd;
+	uint64_t fds;
 
 	for (i = 0; i < CLIENTS; i++)
 		play.clients[i].fd = -1;
 	play.policy.far.fd = play.spool.far.fd = -1;
 	(void)played_base();
-	fd = played_free_fd();
+	fds = fuzz_descriptors();
 	begin(bits, more);
 	for (steps = 0; in.left > 0 && steps < 200; steps++) {
 		line = fuzz_line(&in);
@@ -606,6 +606,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(line);
 	}
 	end();
-	require(played_free_fd() == fd);
+	require(fuzz_descriptors() == fds);
 	return 0;
 }

@@ -557,10 +557,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_input in = { data, size };
 	size_t steps;
 	char *line;
-	int fd;
+	uint64_t fds;
 
 	world_begin();
-	fd = played_free_fd();
+	fds = fuzz_descriptors();
 	world_up();
 	for (steps = 0; in.left > 0 && steps < STEPS; steps++) {
 		line = fuzz_line(&in);
@@ -568,7 +568,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(line);
 	}
 	end();
-	require(played_free_fd() == fd);
+	require(fuzz_descriptors() == fds);
 	world_end();
 	return 0;
 }

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -120,15 +119,6 @@ played_turn(unsigned int turns)
 	loop_add_hook(LOOP_LOGS, count_turn, NULL);
 	played.turns = turns;
 	(void)loop_run(base);
-}
-
-int
-played_free_fd(void)
-{
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	require(fd != -1 && close(fd) == 0);
-	return fd;
 }
 
 /* ---- far ends ---- */

@@ -23,9 +23,6 @@ void	played_turn(unsigned int);
 void	played_pass(int64_t);
 void	played_jump(int64_t);
 
-/* The lowest descriptor that is free: where none leaks it stays the same. */
-int	played_free_fd(void);
-
 /* The far end of a link, or of a client's connection; -1 when closed. */
 struct far {
 	int		 fd;
