@@ -36,7 +36,7 @@ struct envelope {
 	bool		 rides;		/* begun before the one ahead ended */
 	size_t		 sent;		/* commands: MAIL, RCPTs, DATA */
 	size_t		 answered;
-	bool		 answering;	/* a reply to t has come */
+	bool		 answering;	/* a reply to t has come, believed */
 	size_t		 dots;		/* LMTP: replies since the dot */
 	size_t		 others;	/* octets behind the dot: the next's */
 	struct body	 body;
@@ -297,11 +297,14 @@ on_data(struct envelope *e, const struct reply *reply)
 
 	if (reply->code == 354)
 		return begin_body(e);
+	if (reply->code < 400) {
+		/* It is out of step: an answer to something else. */
+		reply_soften(&soft);
+		return lose(e, &soft);
+	}
 	if (e->t->accepted == 0)
 		return abandon(e, &e->refusal);
-	if (reply->code < 400)
-		reply_soften(&soft);
-	return abandon(e, &soft);
+	return abandon(e, reply);
 }
 
 /* The reply to MAIL. */
@@ -315,6 +318,21 @@ on_mail(struct envelope *e, const struct reply *reply)
 	transaction_rest(e->t, reply, false);
 }
 
+/*
+ * Who rides has its replies behind the one to the dot ahead.  A server that
+ * gave that twice would shift them: a refusal might be meant for somebody
+ * else, and a message seem to be taken that was not.  354 behind nothing but
+ * 2xx shows that each stands in its place.  Before that none is believed: at
+ * the first that is another the connection ends, and the transaction goes
+ * over the next one by itself.
+ */
+static bool
+is_as_hoped(const struct envelope *e, size_t step, const struct reply *reply)
+{
+	return step == e->t->count + 1 ? reply->code == 354 :
+	    reply->code / 100 == 2;
+}
+
 /* A reply to MAIL, to a RCPT or to DATA. */
 static enum envelope_next
 on_command(struct envelope *e, const struct reply *reply)
@@ -322,7 +340,9 @@ on_command(struct envelope *e, const struct reply *reply)
 	struct transaction *t = e->t;
 	size_t step = e->answered;
 
-	e->answering = true;
+	if (e->rides && !is_as_hoped(e, step, reply))
+		return reply->code < 400 ? out_of_step(e) : lose(e, reply);
+	e->answering = !e->rides || step == t->count + 1;
 	e->answered = recipient_after(t, step + 1);
 	if (step == t->count + 1)
 		return on_data(e, reply);

@@ -109,7 +109,7 @@ never_takes_an_odd_reply_for_success(void **state)
 {
 	static const char *const data[] = { PLAIN, "<MAIL FROM:<a@b>",
 	    ">250 Ok", "<RCPT TO:<r0@y>", ">250 Ok", "<DATA", ">250 Ok",
-	    "<RSET", NULL };
+	    ".", NULL };
 	static const char *const dot[] = { PLAIN, SENT(0), ">354 More",
 	    NULL };
 	static const char *const mail[] = { PLAIN, "<MAIL FROM:<a@b>",

@@ -67,17 +67,79 @@ static void
 gives_each_its_own_replies(void **state)
 {
 	static const char *const script[] = { RIDING, ">554 5.7.1 Spam",
-	    ">250 2.1.0 Ok", ">550 5.1.1 Nobody", ">354 Go", "<.",
-	    ">503 Nobody", GROUP(3), ">250 Ok", ">250 Ok", ">451 4.3.0 No",
-	    "<RSET", ">250 Ok", "E", "<QUIT", NULL };
+	    ANSWERED, "<x", "<.", GROUP(3), ">451 4.3.0 No", ANSWERED, "<x",
+	    "<.", ">250 2.0.0 Four", "E", "<QUIT", NULL };
 
 	(void)state;
 	begin_with(4);
 	play(script);
 	expect(1, RELAY_FAILED, STAGE_MESSAGE, "5.7.1", "554 5.7.1 Spam");
-	expect(2, RELAY_FAILED, STAGE_RCPT, "5.1.1", "550 5.1.1 Nobody");
-	expect(3, RELAY_DEFERRED, STAGE_DATA, "4.3.0", "451 4.3.0 No");
+	expect(2, RELAY_DEFERRED, STAGE_MESSAGE, "4.3.0", "451 4.3.0 No");
+	expect(3, RELAY_DONE, STAGE_MESSAGE, "2.0.0", "Four");
 	assert_int_equal(test.answered, 4);
+	finish();
+}
+
+/*
+ * A reply to the dot that comes twice, or not at all, shifts those to who
+ * rides: none of them is believed, be it refused or not, and it goes over
+ * another connection by itself.  Who shifts them has no riders for a while.
+ */
+static void
+believes_none_out_of_place(void **state)
+{
+	static const char *const twice[] = { RIDING, ">250 2.0.0 Two",
+	    ">250 2.0.0 Two", ">250 2.1.0 Ok", ">250 2.1.5 Ok", ".", NULL };
+	static const char *const thrice[] = { RIDING, ">250 2.0.0 Two",
+	    ">250 2.0.0 Two", ">250 2.0.0 Two", ">250 2.1.0 Ok", ".", NULL };
+	static const char *const left_out[] = { RIDING, ">250 2.0.0 Two",
+	    ">250 2.1.5 Ok", ">354 Go", ".", NULL };
+	static const char *const mail_shifted[] = { RIDING, ">250 2.0.0 Two",
+	    ">250 2.0.0 Two", ">550 5.7.1 No", ".", NULL };
+	static const char *const rcpt_shifted[] = { RIDING, ">250 2.0.0 Two",
+	    ">250 2.0.0 Two", ">250 2.1.0 Ok", ">550 5.1.1 Nobody", ".",
+	    NULL };
+	static const char *const dot_refused[] = { RIDING, ">250 2.0.0 Two",
+	    ">554 5.7.1 Spam", ".", NULL };
+	static const char *const full[] = { RIDING, ">250 2.0.0 Two",
+	    ">250 2.1.0 Ok", ">452 4.5.3 Later", ".", NULL };
+	static const char *const *const scripts[] = { twice, thrice, left_out,
+	    mail_shifted, rcpt_shifted, dot_refused, full };
+	static const char *const alone[] = { PIPED, GROUP(2),
+	    ">250 2.1.0 Ok", ">550 5.1.1 Nobody", ">503 Nobody", "<RSET",
+	    ">250 Ok", "T", "<QUIT", NULL };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+		begin_with(3);
+		play(scripts[i]);
+		expect(1, RELAY_DONE, STAGE_MESSAGE, "2.0.0", "Two");
+		assert_int_equal(test.results[2].verdict, 0);
+		assert_int_equal(test.answered, 2);
+		assert_int_equal(test.taken_back, 1);
+		assert_int_equal(test.failed, 0);
+		assert_true((test.endpoint.wary_until > 0) == (i < 3));
+		connect_with(false);
+		play(alone);
+		expect(2, RELAY_FAILED, STAGE_RCPT, "5.1.1", "Nobody");
+		finish();
+	}
+}
+
+/* What stands behind 354 cannot be an answer to what comes: nothing leaves. */
+static void
+sends_nothing_out_of_step(void **state)
+{
+	static const char *const script[] = { RIDING, ">250 2.0.0 Two",
+	    ">250 2.1.0 Ok", ">250 2.1.5 Ok", ">354 Go\r\n250 2.0.0 Two",
+	    ".", NULL };
+
+	(void)state;
+	begin_with(3);
+	play(script);
+	expect(1, RELAY_DONE, STAGE_MESSAGE, "2.0.0", "Two");
+	expect(2, RELAY_DEFERRED, STAGE_DATA, "4.5.0", "said more than");
 	finish();
 }
 
@@ -331,6 +393,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(halves_the_round_trips),
 		cmocka_unit_test(gives_each_its_own_replies),
+		cmocka_unit_test(believes_none_out_of_place),
+		cmocka_unit_test(sends_nothing_out_of_step),
 		cmocka_unit_test(takes_back_who_rode),
 		cmocka_unit_test(learns_that_it_is_not_heard),
 		cmocka_unit_test(takes_a_reply_for_hearing),
