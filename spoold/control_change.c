@@ -245,6 +245,7 @@ follow_all(uint64_t id)
 	if (message == NULL)
 		return;
 	message->pins++;
+	expansion_forget_known(message);
 	TAILQ_FOREACH_SAFE(recipient, &message->recipients, of_message, next)
 		follow(recipient, STORED_DEFERRED, false);
 	message->pins--;

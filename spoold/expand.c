@@ -180,11 +180,30 @@ add_known(struct known_rows *known, uint32_t row, uint32_t parent,
 	rows->target = copy(target);
 }
 
-static int
-load_known(struct known_rows *known, const struct message *message)
+static void
+free_known(struct known_rows *known)
 {
-	int	 result;
+	size_t	 i;
 
+	if (known == NULL)
+		return;
+	for (i = 0; i < known->count; i++) {
+		free(known->rows[i].address);
+		free(known->rows[i].target);
+	}
+	free(known->rows);
+	free(known);
+}
+
+/* Read what the message has; NULL if the database refuses. */
+static struct known_rows *
+load_known(const struct message *message)
+{
+	struct known_rows	*known;
+	int			 result;
+
+	if ((known = calloc(1, sizeof(*known))) == NULL)
+		fatal("expansion");
 	for (result = db_ask(SQL_RECIPIENT_TEXTS, "i", (int64_t)message->id);
 	    result == 1; result = db_next(SQL_RECIPIENT_TEXTS))
 		add_known(known,
@@ -194,19 +213,34 @@ load_known(struct known_rows *known, const struct message *message)
 		    db_text(SQL_RECIPIENT_TEXTS, 4),
 		    db_integer(SQL_RECIPIENT_TEXTS, 5) != 0);
 	db_end(SQL_RECIPIENT_TEXTS);
-	return result;
+	if (result == 0)
+		return known;
+	free_known(known);
+	return NULL;
 }
 
-static void
-clear_known(struct known_rows *known)
+/* Forget what is known of a message's rows; the next list reads them anew. */
+void
+expansion_forget_known(struct message *message)
 {
-	size_t	 i;
+	free_known(message->known_rows);
+	message->known_rows = NULL;
+}
 
-	for (i = 0; i < known->count; i++) {
-		free(known->rows[i].address);
-		free(known->rows[i].target);
-	}
-	free(known->rows);
+/*
+ * What the message has.  A long list comes in parts, and reading some ten
+ * thousand rows for each took most of its time: the rows are kept from one
+ * part to the next.  A transaction that is run again did not store what it
+ * had added, and a new list looks at what others have become.
+ */
+static struct known_rows *
+known_rows_of(struct message *message, const struct expansion *expansion)
+{
+	if (expansion->was_run || expansion->replaces)
+		expansion_forget_known(message);
+	if (message->known_rows == NULL)
+		message->known_rows = load_known(message);
+	return message->known_rows;
 }
 
 /* Is row the recipient itself, or one it was expanded from? */
@@ -346,6 +380,36 @@ make_child(struct expansion *expansion, const struct child_row *row,
 	return child;
 }
 
+/* Returns 0 or -1. */
+static int
+store_children(struct expansion *expansion, const struct recipient *recipient,
+    struct known_rows *known, uint32_t first, enum stored stored)
+{
+	const struct child_row	*row;
+	const struct known	*twin;
+	struct recipient	*child;
+	size_t			 i, loops = 0;
+
+	for (i = 0; i < expansion->count; i++) {
+		row = &expansion->rows[i];
+		twin = find_known(known, recipient, expansion->replaces,
+		    address_of(expansion, row), target_of(row));
+		if (twin != NULL) {
+			if (is_ancestor(known, recipient, twin->row))
+				loops++;
+			continue;
+		}
+		child = make_child(expansion, row, recipient, first++);
+		if (store_add_recipient(child, stored) == -1)
+			return -1;
+		add_known(known, child->row, child->parent, child->address,
+		    child->target, false);
+	}
+	expansion->is_loop = expansion->count > 0 && recipient->skip == 0 &&
+	    loops == expansion->count && !expansion->goes_on;
+	return 0;
+}
+
 /*
  * Within the transaction: store the children of a recipient, numbered from
  * first on.  Returns 0 or -1.
@@ -354,35 +418,16 @@ int
 expansion_store(struct expansion *expansion, const struct recipient *recipient,
     uint32_t first, enum stored stored)
 {
-	struct known_rows	 known = { .rows = NULL };
-	const struct child_row	*row;
-	const struct known	*twin;
-	struct recipient	*child;
-	size_t			 i, loops = 0;
+	struct message		*message = recipient->message;
+	struct known_rows	*known = known_rows_of(message, expansion);
 	int			 result = -1;
 
 	forget_added(expansion);
-	if (load_known(&known, recipient->message) == -1)
-		goto out;
-	for (i = 0; i < expansion->count; i++) {
-		row = &expansion->rows[i];
-		twin = find_known(&known, recipient, expansion->replaces,
-		    address_of(expansion, row), target_of(row));
-		if (twin != NULL) {
-			if (is_ancestor(&known, recipient, twin->row))
-				loops++;
-			continue;
-		}
-		child = make_child(expansion, row, recipient, first++);
-		if (store_add_recipient(child, stored) == -1)
-			goto out;
-		add_known(&known, child->row, child->parent, child->address,
-		    child->target, false);
-	}
-	expansion->is_loop = expansion->count > 0 && recipient->skip == 0 &&
-	    loops == expansion->count && !expansion->goes_on;
-	result = 0;
-out:
-	clear_known(&known);
+	expansion->was_run = true;
+	if (known != NULL)
+		result = store_children(expansion, recipient, known, first,
+		    stored);
+	if (result == -1 || !expansion->goes_on)
+		expansion_forget_known(message);
 	return result;
 }

@@ -39,7 +39,6 @@ void
 message_free(struct message *message)
 {
 	struct recipient	*recipient;
-	size_t			 i;
 
 	if (message == NULL)
 		return;
@@ -48,9 +47,8 @@ message_free(struct message *message)
 		recipient_free(recipient);
 	}
 	message_drop_body(message);
-	for (i = 0; i < message->final_count; i++)
-		free(message->finals[i].text);
-	free(message->finals);
+	message_free_finals(message);
+	expansion_forget_known(message);
 	free(message->sender);
 	free(message->envid);
 	free(message);
@@ -98,72 +96,4 @@ int
 message_open_body(const struct message *message)
 {
 	return body_open(message->id);
-}
-
-static void
-add_final(struct message *message, uint32_t row, const char *text)
-{
-	struct final	*finals;
-
-	finals = reallocarray(message->finals, message->final_count + 1,
-	    sizeof(*finals));
-	if (finals == NULL)
-		fatal("finals");
-	message->finals = finals;
-	finals[message->final_count].row = row;
-	finals[message->final_count].text = strdup(text);
-	if (finals[message->final_count++].text == NULL)
-		fatal("finals");
-}
-
-/* Learn where the rows that have ended went. */
-static void
-load_finals(struct message *message)
-{
-	int	 result;
-
-	message->finals_loaded = true;
-	for (result = db_ask(SQL_RECIPIENT_FINALS, "i",
-	    (int64_t)message->id); result == 1;
-	    result = db_next(SQL_RECIPIENT_FINALS))
-		add_final(message,
-		    (uint32_t)db_integer(SQL_RECIPIENT_FINALS, 0),
-		    db_text(SQL_RECIPIENT_FINALS, 1));
-	db_end(SQL_RECIPIENT_FINALS);
-}
-
-/*
- * Note that this row is delivered to text.  Returns false if another row of
- * the message already is.
- */
-bool
-message_claim_final(struct message *message, uint32_t row, const char *text)
-{
-	size_t	 i;
-
-	if (message->rows <= 1)
-		return true;
-	if (!message->finals_loaded)
-		load_finals(message);
-	for (i = 0; i < message->final_count; i++)
-		if (strcmp(message->finals[i].text, text) == 0)
-			return message->finals[i].row == row;
-	message_forget_final(message, row);
-	add_final(message, row, text);
-	return true;
-}
-
-/* This row is not delivered there after all. */
-void
-message_forget_final(struct message *message, uint32_t row)
-{
-	size_t	 i;
-
-	for (i = 0; i < message->final_count; i++) {
-		if (message->finals[i].row != row)
-			continue;
-		free(message->finals[i].text);
-		message->finals[i] = message->finals[--message->final_count];
-		return;
-	}
 }

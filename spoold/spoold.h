@@ -48,6 +48,8 @@ struct event_base	*spoold_base(void);
 
 enum message_kind { MESSAGE_MAIL, MESSAGE_BOUNCE, MESSAGE_NOTICE };
 
+struct finals;
+struct known_rows;
 struct recipient;
 TAILQ_HEAD(recipients, recipient);
 
@@ -75,15 +77,9 @@ struct message {
 	struct recipients recipients;	/* those in memory */
 	struct recipients gathering;	/* of them: routed to a next hop,
 					   not in a transaction yet */
-	struct final	*finals;	/* where its rows ended, or now go */
-	size_t		 final_count;
-	bool		 finals_loaded;
-};
-
-/* Two rows with one of these are the same delivery. */
-struct final {
-	uint32_t	 row;
-	char		*text;
+	struct finals	*finals;	/* where its rows ended, or now go;
+					   NULL: not looked at yet */
+	struct known_rows *known_rows;	/* while a list is expanded, or NULL */
 };
 
 /* As in the column state. */
@@ -177,14 +173,19 @@ const char	*message_body(struct message *);
 void		 message_take_body(struct message *, char *);
 void		 message_spare_body(struct message *);
 int		 message_open_body(const struct message *);
-bool		 message_claim_final(struct message *, uint32_t, const char *);
-void		 message_forget_final(struct message *, uint32_t);
 
 struct recipient *recipient_new(struct message *, uint32_t, const char *);
 void		 recipient_free(struct recipient *);
 void		 recipient_set(struct recipient *, enum recipient_state);
 const char	*recipient_sender(const struct recipient *);
 void		 route_free(struct route *);
+
+/* final.c: two rows with one of these are the same delivery */
+
+bool		 message_claim_final(struct message *, uint32_t, const char *);
+void		 message_forget_final(struct message *, uint32_t);
+const char	*message_final(const struct message *, uint32_t);
+void		 message_free_finals(struct message *);
 
 /* checksum.c */
 
@@ -562,6 +563,7 @@ struct expansion {
 	uint32_t	 added_count;
 	bool		 is_loop;	/* led back to itself, not elsewhere */
 	bool		 goes_on;	/* the list has more: the row stays */
+	bool		 was_run;	/* in a transaction, whatever came */
 };
 
 struct expansion *expansion_of(struct recipient *, const struct frame *,
@@ -569,6 +571,7 @@ struct expansion *expansion_of(struct recipient *, const struct frame *,
 void		 expansion_end(struct recipient *, struct expansion *,
 		    const char *, const char *);
 void		 expansion_free(struct expansion *);
+void		 expansion_forget_known(struct message *);
 const char	*expansion_action(const struct expansion *,
 		    const struct recipient *);
 int		 expansion_store(struct expansion *, const struct recipient *,

@@ -519,16 +519,12 @@ store_end(const struct ending *ending)
 {
 	const struct recipient	*recipient = ending->recipient;
 	const struct message	*message = recipient->message;
-	const char		*final = NULL;
-	size_t			 i;
 	int			 changed;
 
-	for (i = 0; i < message->final_count; i++)
-		if (message->finals[i].row == recipient->row)
-			final = message->finals[i].text;
 	changed = db_run(SQL_RECIPIENT_END, "iudtttiut",
-	    (int64_t)message->id, recipient->row, (int)ending->stored, final,
-	    ending->status, ending->text, clock_now(), recipient->attempts,
+	    (int64_t)message->id, recipient->row, (int)ending->stored,
+	    message_final(message, recipient->row), ending->status,
+	    ending->text, clock_now(), recipient->attempts,
 	    decided_by(recipient));
 	if (changed > 0)
 		store_uncount(recipient);
