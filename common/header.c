@@ -280,7 +280,10 @@ spec_gather(struct spec *spec, const char *at, const char *end)
 	}
 }
 
-/* Behind a source route "@host,@host:", or where none begins. */
+/*
+ * Behind a source route "@host,@host:", or where none begins.  It cannot hold
+ * a <: each is looked behind once, however many there are.
+ */
 static const char *
 skip_route(const char *at, const char *end)
 {
@@ -289,7 +292,7 @@ skip_route(const char *at, const char *end)
 	at = skip_cfws(at, end);
 	if (at == end || *at != '@')
 		return from;
-	for (; at < end && *at != '>'; at++)
+	for (; at < end && !is_one_of(*at, "<>"); at++)
 		if (*at == ':')
 			return at + 1;
 	return from;

@@ -276,6 +276,35 @@ isemail_addresses(void **state)
 	assert_true(taken > 90);
 }
 
+/*
+ * What looks like the beginning of something, again and again, is looked
+ * behind once: if it were each time, this would outlast any patience.
+ */
+static void
+beginnings_cost_little(void **state)
+{
+	static const char	*const beginnings[] = { "<@", "<", "@", "\"",
+		"[", "(", "\\", "a:", "<a@b ", "<@:", "<(", "a<\"b\" " };
+	const size_t		 size = 4 << 20;
+	struct header_list	 list;
+	struct header_mailbox	 mailbox;
+	char			*text = malloc(size);
+	size_t			 i, at, length;
+
+	(void)state;
+	assert_non_null(text);
+	for (i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+		length = strlen(beginnings[i]);
+		for (at = 0; at + length <= size; at += length)
+			memcpy(text + at, beginnings[i], length);
+		header_list_begin(&list, text, at);
+		while (header_list_next(&list, &mailbox) != 0)
+			continue;
+		assert_ptr_equal(list.at, text + at);
+	}
+	free(text);
+}
+
 int
 main(void)
 {
@@ -289,6 +318,7 @@ main(void)
 		cmocka_unit_test(walks_end),
 		{ isemail_name(), isemail_addresses, NULL, NULL, NULL },
 		cmocka_unit_test(bare_addresses_are_qualified),
+		cmocka_unit_test(beginnings_cost_little),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
