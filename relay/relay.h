@@ -395,6 +395,7 @@ struct sighting {
 	const struct secret *secret;	/* NULL: no login */
 	struct security	*security;
 	const struct reply *fault;	/* why this host cannot be tried */
+	unsigned int	 rank;		/* the same for those as good */
 };
 
 typedef void	(*scout_fn)(const struct sighting *, void *);

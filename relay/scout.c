@@ -102,6 +102,9 @@ tell(struct scout *scout, const struct host *host,
 	struct sighting sighting = { .host = host, .address = address,
 	    .fault = fault };
 
+	if (host != NULL)
+		sighting.rank = (unsigned int)scout->source << 16 |
+		    (host->preference & 0xffff);
 	if (host != NULL && fault == NULL) {
 		sighting.secret = hop_secret(scout->hop, scout->from);
 		sighting.security = scout->security;

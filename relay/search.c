@@ -1,9 +1,9 @@
 /*
  * A search goes through what a scout finds for a hop, until a conversation is
  * ready: one that rests, or a new one.  What has failed lately is passed by,
- * what is merely full is waited for.
+ * what is merely full is waited for, if no other that is as good has room.
  *
- *	LOOKING -> WAITING	consider (the endpoint has no room)
+ *	LOOKING -> WAITING	wait_for_room
  *	WAITING -> LOOKING	search_go_on
  *	LOOKING -> CONNECTING	begin_connection
  *	CONNECTING -> GREETING	on_connected
@@ -42,6 +42,10 @@ struct search {
 	struct event	*connected;	/* the socket, while it connects */
 	int		 fd;
 	struct endpoint	*endpoint;	/* held */
+	unsigned int	 rank;		/* of that, and of: */
+	struct endpoint	*full;		/* the first without room; held */
+	struct endpoint	*next;		/* after that has failed; held */
+	unsigned int	 next_rank;
 	struct conversation *conversation;	/* while GREETING */
 	bool		 clear;		/* TLS has failed here */
 	unsigned int	 tried;		/* addresses */
@@ -54,6 +58,13 @@ static void
 go_on(struct search *search)
 {
 	event_active(search->step, EV_TIMEOUT, 0);
+}
+
+static void
+take_up(struct search *search, struct endpoint *e)
+{
+	search->endpoint = e;
+	strlcpy(search->host, e->text, sizeof(search->host));
 }
 
 static void
@@ -116,7 +127,14 @@ look_further(struct search *search)
 {
 	drop_endpoint(search);
 	search->state = LOOKING;
-	scout_next(search->scout);
+	if (search->next == NULL) {
+		scout_next(search->scout);
+		return;
+	}
+	take_up(search, search->next);
+	search->rank = search->next_rank;
+	search->next = NULL;
+	go_on(search);
 }
 
 static void
@@ -260,6 +278,30 @@ wait_no_more(struct search *search)
 	endpoint_wait_no_more(search->endpoint, search);
 }
 
+/* There is no room here: perhaps at one as good. */
+static void
+pass_by(struct search *search)
+{
+	if (search->full != NULL)
+		drop_endpoint(search);
+	else {
+		search->full = search->endpoint;
+		search->endpoint = NULL;
+	}
+	scout_next(search->scout);
+}
+
+/* None as good has room: wait for the first; by now there may be some. */
+static void
+wait_for_room(struct search *search)
+{
+	take_up(search, search->full);
+	search->full = NULL;
+	search->state = WAITING;
+	endpoint_wait(search->endpoint, search);
+	go_on(search);
+}
+
 /* Take a conversation that rests here, or make one, or wait, or go by. */
 static void
 consider(struct search *search)
@@ -274,8 +316,7 @@ consider(struct search *search)
 	} else if (search->script == NULL && !endpoint_has_room(e, search)) {
 		/* Who waits already keeps its place. */
 		if (search->state != WAITING)
-			endpoint_wait(e, search);
-		search->state = WAITING;
+			pass_by(search);
 	} else {
 		wait_no_more(search);
 		if (search->script == NULL && (c = endpoint_take(e)) != NULL)
@@ -289,9 +330,13 @@ static void
 on_sighting(const struct sighting *sighting, void *arg)
 {
 	struct search *search = arg;
+	struct endpoint *e;
 
 	if (sighting->host == NULL || search->tried == ADDRESSES_MAX) {
-		over(search, NULL);
+		if (search->full != NULL)
+			wait_for_room(search);
+		else
+			over(search, NULL);
 		return;
 	}
 	if (sighting->fault != NULL) {
@@ -306,14 +351,21 @@ on_sighting(const struct sighting *sighting, void *arg)
 		return;
 	}
 	search->tried++;
-	search->endpoint = endpoint_get(sighting->host, sighting->address,
+	e = endpoint_get(sighting->host, sighting->address,
 	    hop_policy(search->hop), sighting->secret, sighting->security);
-	strlcpy(search->host, search->endpoint->text, sizeof(search->host));
-	hop_saw(search->hop, sighting->host, search->endpoint, NULL);
+	hop_saw(search->hop, sighting->host, e, NULL);
+	if (search->full != NULL && sighting->rank != search->rank) {
+		search->next = e;
+		search->next_rank = sighting->rank;
+		wait_for_room(search);
+		return;
+	}
+	take_up(search, e);
+	search->rank = sighting->rank;
 	consider(search);
 }
 
-/* Once more to the same endpoint: there is room, or it is tried in clear. */
+/* There is room, or the next is to be considered, or this one in clear. */
 static void
 on_step(int fd, short events, void *arg)
 {
@@ -321,10 +373,11 @@ on_step(int fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
-	if (search->state == WAITING)
-		consider(search);
-	else if (search->state == LOOKING && search->clear)
+	if (search->state == LOOKING && search->clear)
 		begin_connection(search);
+	else if (search->state == WAITING || (search->state == LOOKING &&
+	    search->endpoint != NULL))
+		consider(search);
 }
 
 /* ---- for the others ---- */
@@ -387,6 +440,8 @@ search_free(struct search *search)
 	if (search->state == WAITING)
 		endpoint_wait_no_more(e, search);
 	endpoint_release(e);
+	endpoint_release(search->full);
+	endpoint_release(search->next);
 	scout_free(search->scout);
 	event_free(search->step);
 	free(search);

@@ -94,6 +94,9 @@ static const struct zone zone[] = {
 	{ "busy.test", "127.0.0.1" },
 	{ "badtls.test", "127.0.0.1" },
 	{ "dying.test", "127.0.0.1" },
+	{ "dying2.test", "127.0.0.1" },
+	{ "full.test", "127.0.0.1" },
+	{ "spare.test", "127.0.0.1" },
 	{ "both.test", "2001:db8::1 2001:db8::2 192.0.2.1 192.0.2.2" },
 	{ "private.test", "10.0.0.1" },
 	{ "mixed.test", "10.0.0.1 192.0.2.3" },
@@ -394,7 +397,7 @@ greet(int fd, short events, void *arg)
 		return;
 	c->search = NULL;
 	if (strcmp(e->name, "busy.test") == 0 ||
-	    (test.dead && strcmp(e->name, "dying.test") == 0))
+	    (test.dead && strncmp(e->name, "dying", 5) == 0))
 		reply_fault(&fault, STAGE_GREETING, 451, "4.3.2", "busy");
 	else if (strcmp(e->name, "badtls.test") == 0 && !c->clear)
 		reply_fault(&fault, STAGE_TLS, 451, "4.7.5", "bad tls");
@@ -851,6 +854,87 @@ keeps_the_limit(void **state)
 	test.hold = false;
 }
 
+/* One as good that has room is not passed over to wait for a full one. */
+static void
+goes_where_there_is_room(void **state)
+{
+	struct conversation *c;
+	int i, equals;
+
+	(void)state;
+	test.hold = true;
+	for (equals = 0; equals < 2; equals++) {
+		forget();
+		for (i = 0; i < 2; i++) {
+			submit("two", "10-full.test");
+			turn();
+		}
+		assert_string_equal(test.trail, equals ? "" :
+		    "full.test full.test");
+		test.trail[0] = '\0';
+		submit("two", equals ? "10-full.test+10-spare.test+20-a.test" :
+		    "10-full.test+20-spare.test");
+		turn();
+		assert_string_equal(test.trail, equals ? "spare.test" : "");
+		let_go();
+		assert_int_equal(test.done, 3);
+		assert_true(hop_all_idle());
+	}
+	/* The full one goes away: then the next is as good as any. */
+	forget();
+	for (i = 0; i < 2; i++) {
+		submit("two", "10-dying2.test");
+		turn();
+	}
+	submit("two", "10-dying2.test+20-spare.test");
+	turn();
+	test.dead = true;
+	test.trail[0] = '\0';
+	while ((c = busy()) != NULL) {
+		finish(c, c->t);
+		c->t = NULL;
+		close_conversation(c);
+	}
+	turn();
+	turn();
+	assert_string_equal(test.trail, "dying2.test");
+	let_go();
+	assert_int_equal(test.done, 3);
+	assert_non_null(strstr(test.answer.host, "spare.test"));
+	test.hold = test.dead = false;
+}
+
+/* Room that comes about while it is looked for elsewhere is used. */
+static void
+finds_room_that_came_about(void **state)
+{
+	struct conversation *c;
+	int i, when;
+
+	(void)state;
+	test.hold = true;
+	for (when = 0; when < 12; when++) {
+		forget();
+		for (i = 0; i < 2; i++) {
+			submit("two", "10-full.test");
+			turn();
+		}
+		submit("two", "10-full.test+20-spare.test");
+		for (i = 0; i < when; i++)
+			event_base_loop(test.child.base, EVLOOP_NONBLOCK);
+		while ((c = busy()) != NULL) {
+			finish(c, c->t);
+			c->t = NULL;
+			go_on(c);
+		}
+		turn();
+		let_go();
+		assert_int_equal(test.done, 3);
+		assert_true(hop_all_idle());
+	}
+	test.hold = false;
+}
+
 /* Is it being served, and no other of those? */
 static bool
 is_served(const char *exchange)
@@ -1142,6 +1226,8 @@ main(void)
 		cmocka_unit_test(tells_the_most),
 		cmocka_unit_test(defers_what_cannot_be_watched),
 		cmocka_unit_test(keeps_the_limit),
+		cmocka_unit_test(goes_where_there_is_room),
+		cmocka_unit_test(finds_room_that_came_about),
 		cmocka_unit_test(serves_in_order),
 		cmocka_unit_test(yields_to_others),
 		cmocka_unit_test(lets_ride_what_must_wait),
