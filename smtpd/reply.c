@@ -153,7 +153,7 @@ has_status(const char *text, char class)
 size_t
 reply_print_refusal(uint32_t code, const char *text, char *out, size_t size)
 {
-	char number[16];
+	char number[16], *p;
 	int n;
 
 	if (code < 400 || code > 599)
@@ -166,5 +166,11 @@ reply_print_refusal(uint32_t code, const char *text, char *out, size_t size)
 	else
 		n = snprintf(out, size, "%s %c.7.1 %s\r\n", number, number[0],
 		    text);
-	return (size_t)n < size ? (size_t)n : size - 1;
+	if ((size_t)n >= size)
+		n = (int)size - 1;
+	/* Whatever policyd says, it is one line. */
+	for (p = out; p < out + n - 2; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	return (size_t)n;
 }

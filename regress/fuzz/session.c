@@ -236,11 +236,12 @@ hear_neighbour(struct neighbour *n)
 /* ---- and answers ---- */
 
 static void
-answer(struct neighbour *n, size_t which, uint32_t verdict, bool wrong)
+answer(struct neighbour *n, size_t which, uint32_t verdict, bool wrong,
+    const char *text)
 {
 	struct asked asked = n->asked[which];
 	struct w_rcpt_check_ans rcpt = { .session = asked.about,
-	    .verdict = verdict, .code = 400 + verdict * 11, .text = "no" };
+	    .verdict = verdict, .code = 400 + verdict * 11 };
 	struct w_txn_commit_ans txn = { .id = asked.about,
 	    .verdict = verdict };
 	struct message *m = find(asked.about);
@@ -248,6 +249,7 @@ answer(struct neighbour *n, size_t which, uint32_t verdict, bool wrong)
 	memmove(n->asked + which, n->asked + which + 1,
 	    (--n->count - which) * sizeof(*n->asked));
 	asked.id += wrong;
+	(void)strlcpy(rcpt.text, text, sizeof(rcpt.text));
 	if (asked.type == IMSG_RCPT_CHECK_REQ)
 		far_say(&n->far, IMSG_RCPT_CHECK_ANS, asked.id, &rcpt,
 		    sizeof(rcpt), -1);
@@ -441,9 +443,9 @@ take_client(size_t i, char event, char *rest)
 }
 
 static void
-take_neighbour(struct neighbour *n, char event, char detail)
+take_neighbour(struct neighbour *n, char event, const char *detail)
 {
-	uint32_t verdict = (uint32_t)(unsigned char)(detail - '0');
+	uint32_t verdict = (uint32_t)(unsigned char)(*detail - '0');
 
 	switch (event) {
 	case 'u':
@@ -457,7 +459,7 @@ take_neighbour(struct neighbour *n, char event, char detail)
 	case 'w':		/* under a wrong id */
 		if (n->count > 0)
 			answer(n, event == 'z' ? n->count - 1 : 0, verdict,
-			    event == 'w');
+			    event == 'w', *detail != '\0' ? detail + 1 : "");
 		break;
 	case 'l':
 		if (n == &play.spool && n->link != NULL)
@@ -478,9 +480,9 @@ take(char *line)
 	if (length >= 2 && line[0] >= '0' && line[0] < '0' + CLIENTS)
 		take_client((size_t)(line[0] - '0'), line[1], line + 2);
 	else if (length >= 2 && line[0] == 'p')
-		take_neighbour(&play.policy, line[1], line[2]);
+		take_neighbour(&play.policy, line[1], line + 2);
 	else if (length >= 2 && line[0] == 's')
-		take_neighbour(&play.spool, line[1], line[2]);
+		take_neighbour(&play.spool, line[1], line + 2);
 	else if (length >= 2 && line[0] == 'w')
 		played_pass((SECOND / 4) << (line[1] & 15));
 	hear_all();
@@ -545,9 +547,9 @@ answer_well(int round)
 {
 	hear_all();
 	while (play.policy.count > 0)
-		answer(&play.policy, 0, RCPT_ACCEPT, false);
+		answer(&play.policy, 0, RCPT_ACCEPT, false, "");
 	while (play.spool.count > 0)
-		answer(&play.spool, 0, TXN_OK, false);
+		answer(&play.spool, 0, TXN_OK, false, "");
 	/* Of many recipients each may wait for a policyd that is away. */
 	if (round % 2 == 1)
 		played_pass(11 * SECOND);
