@@ -162,6 +162,16 @@ claims_too_much(const struct smtpd_peer *peer, const struct w_client *client)
 	return (client->standing == STANDING_LOCAL) != peer->may_claim_local;
 }
 
+/* smtpd takes nothing else; a mailbox's or a header's line ends with it. */
+static bool
+is_printable(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text > '~')
+			return false;
+	return true;
+}
+
 static void
 on_txn_open(struct link *link, struct frame *frame, void *arg)
 {
@@ -174,6 +184,11 @@ on_txn_open(struct link *link, struct frame *frame, void *arg)
 	(void)arg;
 	if (claims_too_much(peer, &open->client)) {
 		link_violation(link, "a standing its listeners cannot give");
+		return;
+	}
+	if (!is_printable(open->sender) || !is_printable(open->envid) ||
+	    !is_printable(open->client.helo)) {
+		link_violation(link, "an envelope that is not printable");
 		return;
 	}
 	if (lease_use(peer->leases, LEASES, open->id) == -1) {
@@ -212,6 +227,10 @@ on_txn_rcpt(struct link *link, struct frame *frame, void *arg)
 	incoming = find_incoming(find_peer(link), rcpt->id);
 	if (incoming == NULL || incoming->message->rows >= RECIPIENTS_MAX) {
 		link_violation(link, "a recipient of no message");
+		return;
+	}
+	if (!is_printable(rcpt->address) || !is_printable(rcpt->orcpt)) {
+		link_violation(link, "a recipient that is not printable");
 		return;
 	}
 	recipient = recipient_new(incoming->message,

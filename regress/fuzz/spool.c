@@ -42,20 +42,32 @@ client_of(const struct neighbour *smtpd)
 {
 	struct w_client client = { .standing = smtpd == &world.local ?
 	    STANDING_LOCAL : STANDING_STRANGER, .family = 4, .port = 25,
-	    .uid = 1000, .helo = "client.test" };
+	    .uid = 1000 };
 
 	return client;
 }
 
+/* smtpd has taken it: it is printable. */
 static void
-open_message(struct neighbour *smtpd, const char *sender)
+copy_taken(char *to, const char *from, size_t size)
+{
+	(void)strlcpy(to, from, size);
+	for (; *to != '\0'; to++)
+		if (*to < ' ' || *to > '~')
+			*to = '?';
+}
+
+/* Its HELO name may be what smtpd would not take. */
+static void
+open_message(struct neighbour *smtpd, const char *sender, const char *helo)
 {
 	struct w_txn_open_ntf open = { .client = client_of(smtpd) };
 
 	smtpd->message = open.id = smtpd->next_id++;
 	smtpd->octets = 0;
 	smtpd->told = smtpd->sound = 0;
-	(void)strlcpy(open.sender, sender, sizeof(open.sender));
+	copy_taken(open.sender, sender, sizeof(open.sender));
+	(void)strlcpy(open.client.helo, helo, sizeof(open.client.helo));
 	say_to(smtpd, IMSG_TXN_OPEN_NTF, 0, &open, sizeof(open));
 }
 
@@ -71,7 +83,7 @@ add_recipient(struct neighbour *smtpd, const char *text)
 	if (smtpd->told < 32 && !rcpt.refused)
 		smtpd->sound |= 1U << smtpd->told;
 	smtpd->told++;
-	(void)strlcpy(rcpt.address, text, sizeof(rcpt.address));
+	copy_taken(rcpt.address, text, sizeof(rcpt.address));
 	say_to(smtpd, IMSG_TXN_RCPT_NTF, 0, &rcpt, sizeof(rcpt));
 }
 
@@ -112,7 +124,7 @@ hand_over(struct neighbour *smtpd, char *rest)
 {
 	char *word = strsep(&rest, ",");
 
-	open_message(smtpd, word);
+	open_message(smtpd, word, "client.test");
 	while ((word = strsep(&rest, ",")) != NULL)
 		add_recipient(smtpd, word);
 	commit(smtpd);
@@ -128,7 +140,10 @@ take_smtpd(struct neighbour *smtpd, char event, char *rest)
 		hand_over(smtpd, rest);
 		break;
 	case 'o':
-		open_message(smtpd, rest);
+		open_message(smtpd, rest, "client.test");
+		break;
+	case 'O':
+		open_message(smtpd, "", rest);
 		break;
 	case 'r':
 		add_recipient(smtpd, rest);

@@ -420,6 +420,7 @@ take_request(struct neighbour *n, const struct frame_header *header,
 		take_transaction(n, asked, contents, fd);
 	else if (header->type == IMSG_ROUTE_RESOLVE_REQ) {
 		memcpy(&req, contents, sizeof(req));
+		require(fuzz_is_printable(req.client.helo));
 		asked->row = req.recipient;
 		memcpy(asked->text, req.address, sizeof(asked->text));
 		note_asked(req.id, req.recipient);
