@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "clock.h"
 #include "log.h"
 #include "loop.h"
 #include "secretfile.h"
@@ -28,7 +29,7 @@
 #define START_FD	3
 #define READY_FD	4
 #define CONF_MAX	(64 * 1024 * 1024)	/* octets of configuration */
-#define THROWN_OUT	5		/* seconds until we believe it */
+#define THROWN_OUT	(5 * SECOND)	/* until we believe it */
 
 /* A link to a neighbour, and whether postmaster has said that it is down. */
 struct neighbour {
@@ -104,7 +105,6 @@ neighbour_of(const struct link *link)
 void
 child_link_closed(struct link *link, const char *why, void *arg)
 {
-	struct timeval patience = { .tv_sec = THROWN_OUT };
 	struct neighbour *n = neighbour_of(link);
 
 	if (n == NULL)
@@ -114,7 +114,7 @@ child_link_closed(struct link *link, const char *why, void *arg)
 	n->link = NULL;
 	/* Whom we have thrown out has to go, not we. */
 	if (why == NULL && !n->down && !state.ending)
-		event_add(n->thrown_out, &patience);
+		loop_after(n->thrown_out, THROWN_OUT);
 }
 
 static void
@@ -406,12 +406,10 @@ handle_early(struct early *early, size_t count)
 static void
 write_log(void *unused)
 {
-	static const struct timeval second = { .tv_sec = 1 };
-
 	(void)unused;
 	log_flush();
 	if (log_waiting() && !event_pending(state.log_again, EV_TIMEOUT, NULL))
-		event_add(state.log_again, &second);
+		loop_after(state.log_again, SECOND);
 }
 
 static void

@@ -21,25 +21,15 @@
 
 #include "clock.h"
 #include "log.h"
+#include "loop.h"
 #include "postmaster.h"
 
 #define LINK_BUFFER	(1024 * 1024)
 #define SHORT_LIFE	(10 * SECOND)	/* dying younger is a bad sign */
-#define PAUSE_MAX	60		/* seconds between attempts */
-#define FINISH_LIMIT	3600		/* seconds an old session may take */
-#define END_LIMIT	10		/* seconds a stage may take */
-
-struct child_process {
-	TAILQ_ENTRY(child_process) entry;
-	enum process	 process;
-	uint32_t	 instance;	/* see WIRE_WORKERS */
-	pid_t		 pid;		/* -1: not running */
-	struct start	*start;		/* NULL: not running, or told to end */
-	bool		 finishing;	/* of an older configuration */
-	int64_t		 started;	/* monotonic */
-	unsigned int	 deaths;	/* in quick succession */
-	struct event	*timer;		/* start it; or end it, if finishing */
-};
+#define PAUSE_MAX	(60 * SECOND)	/* between attempts */
+#define FINISH_LIMIT	HOUR		/* an old session may take */
+#define END_LIMIT	(10 * SECOND)	/* a stage may take */
+#define OWED_PAUSE	(1 * SECOND)	/* before it is tried to tell it */
 
 /* Who is linked with whom. */
 static const enum process pairs[][2] = {
@@ -81,22 +71,6 @@ are_pair(enum process one, enum process other)
 	return false;
 }
 
-/* The first smtpd has the local socket to itself. */
-static bool
-is_local(const struct child_process *child)
-{
-	return child->process == PROC_SMTPD &&
-	    child->instance % WIRE_WORKERS == 0;
-}
-
-/* The first relay reaches Unix sockets, and no network. */
-static bool
-is_local_relay(const struct child_process *child)
-{
-	return child->process == PROC_RELAY &&
-	    child->instance % WIRE_WORKERS == 0;
-}
-
 /*
  * Is it there to be linked?  A policyd of an older configuration is not: the
  * new one answers all.
@@ -111,6 +85,73 @@ is_linkable(const struct child_process *child)
 /* ---- what is handed over ---- */
 
 /*
+ * What a process that runs already is to know cannot be told, as we have no
+ * descriptor for it, say: it goes on with what it has, and is told in a while.
+ */
+static void
+tell_later(struct child_process *child)
+{
+	if (child->finishing)
+		return;
+	if (!child->owed)
+		log_errno(LOG_ERR, "reload", "%s is told later",
+		    wire_process(child->process));
+	child->owed = true;
+	loop_after(child->timer, OWED_PAUSE);
+}
+
+/* Its configuration or its logs have changed. */
+static void
+tell_change(struct child_process *child, bool configuration)
+{
+	if (child->start == NULL)
+		return;
+	if ((configuration && provide_config(child) == -1) ||
+	    provide_logs(child) == -1) {
+		tell_later(child);
+		return;
+	}
+	if (configuration && child->owed) {
+		child->owed = false;
+		evtimer_del(child->timer);
+	}
+}
+
+/* A new link between one that starts and another; -1 if there is none. */
+static int
+link_pair(struct child_process *one, struct child_process *other)
+{
+	int size = LINK_BUFFER, ends[2], i;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+	    ends) == -1)
+		return -1;
+	for (i = 0; i < 2; i++)
+		if (setsockopt(ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size,
+		    sizeof(size)) == -1)
+			(void)setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size,
+			    sizeof(size));
+	provide_peer(one, other, ends[0]);
+	provide_peer(other, one, ends[1]);
+	return 0;
+}
+
+/* ---- starting ---- */
+
+/* Wait before the next start, longer each time that it lived but shortly. */
+static void
+schedule(struct child_process *child)
+{
+	int64_t pause = 0;
+
+	if (child->deaths > 0)
+		pause = child->deaths > 6 ? PAUSE_MAX :
+		    SECOND << (child->deaths - 1);
+	child->deaths++;
+	loop_after(child->timer, pause);
+}
+
+/*
  * It lacks what it cannot do without, as we had no descriptor for it, say: it
  * is ended, to be started afresh after a pause.
  */
@@ -122,158 +163,39 @@ start_again(const struct child_process *child, const char *what)
 	kill(child->pid, SIGKILL);
 }
 
+/* All it needs. */
 static void
-tell_config(struct child_process *child)
+hand_over(struct child_process *child)
 {
-	struct w_start_config_ntf ntf = { .generation = state.generation };
-	int fd;
+	const struct listener *listener;
+	struct child_process *peer;
 
-	if ((fd = part_open(state.settings->conf, child->process)) == -1)
+	if (provide_config(child) == -1)
 		start_again(child, "its configuration");
-	else
-		start_tell(child->start, IMSG_START_CONFIG_NTF, &ntf, fd);
-}
-
-static void
-tell_secrets(struct child_process *child)
-{
-	struct w_start_secrets_ntf ntf;
-	int fd;
-
-	if (state.settings->secrets == -1)
-		return;
-	if ((fd = fcntl(state.settings->secrets, F_DUPFD_CLOEXEC, 0)) == -1) {
+	if (child->process == PROC_RELAY && provide_secrets(child) == -1)
 		start_again(child, "the secrets");
-		return;
-	}
-	memset(&ntf, 0, sizeof(ntf));
-	ntf.generation = state.generation;
-	ntf.refused = state.settings->secrets_refused;
-	start_tell(child->start, IMSG_START_SECRETS_NTF, &ntf, fd);
-}
-
-static void
-tell_log(void *arg, const struct w_start_log_ntf *ntf, int fd)
-{
-	struct child_process *child = arg;
-
-	if (fd == -1)
+	if (provide_logs(child) == -1)
 		start_again(child, "its log");
-	else
-		start_tell(child->start, IMSG_START_LOG_NTF, ntf, fd);
-}
-
-/* Does this process accept on that listener? */
-static bool
-accepts(const struct child_process *child, const struct listener *listener)
-{
-	return listener->process == child->process &&
-	    (child->process != PROC_SMTPD ||
-	    listener->local == is_local(child));
-}
-
-static void
-tell_listener(struct child_process *child, const struct listener *listener)
-{
-	struct w_start_listener_ntf ntf;
-	int fd;
-
-	if ((fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0)) == -1) {
-		start_again(child, "a listener");
-		return;
-	}
-	memset(&ntf, 0, sizeof(ntf));
-	ntf.number = listener->number;
-	ntf.local = listener->local;
-	strlcpy(ntf.name, listener->name, sizeof(ntf.name));
-	strlcpy(ntf.address, listener->address, sizeof(ntf.address));
-	start_tell(child->start, IMSG_START_LISTENER_NTF, &ntf, fd);
-}
-
-static void
-tell_peer(struct child_process *child, const struct child_process *peer,
-    int fd)
-{
-	struct w_start_peer_ntf ntf;
-
-	memset(&ntf, 0, sizeof(ntf));
-	ntf.process = peer->process;
-	ntf.instance = peer->instance;
-	ntf.may_claim_local = is_local(peer);
-	ntf.finishing = peer->finishing;
-	start_tell(child->start, IMSG_START_PEER_NTF, &ntf, fd);
-}
-
-/* A new link between one that starts and another. */
-static void
-link_pair(struct child_process *one, struct child_process *other)
-{
-	int size = LINK_BUFFER, ends[2], i;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-	    ends) == -1) {
-		start_again(one, "a link");
-		return;
-	}
-	for (i = 0; i < 2; i++)
-		if (setsockopt(ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size,
-		    sizeof(size)) == -1)
-			(void)setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size,
-			    sizeof(size));
-	tell_peer(one, other, ends[0]);
-	tell_peer(other, one, ends[1]);
-}
-
-static void
-tell_go(struct child_process *child)
-{
-	const struct settings *settings = state.settings;
-	struct w_start_go_ntf ntf;
-	const char *root = "";
-
-	memset(&ntf, 0, sizeof(ntf));
-	ntf.workers = 1;
-	if (child->process == PROC_SMTPD)
-		ntf.workers = is_local(child) ? 1 : settings->smtpd_workers;
-	else if (child->process == PROC_RELAY && !is_local_relay(child))
-		ntf.workers = settings->relay_workers;
-	ntf.uid = settings->identities[child->process].uid;
-	ntf.gid = settings->identities[child->process].gid;
-	ntf.rootless = state.options->rootless;
-	if (child->process == PROC_SMTPD || (child->process == PROC_RELAY &&
-	    !is_local_relay(child)))
-		root = settings->empty_directory;
-	else if (child->process == PROC_SPOOLD)
-		root = settings->spool_directory;
-	strlcpy(ntf.root, root, sizeof(ntf.root));
-	strlcpy(ntf.hostname, settings->hostname, sizeof(ntf.hostname));
-	start_tell(child->start, IMSG_START_GO_NTF, &ntf, -1);
-}
-
-/* ---- starting ---- */
-
-/* Wait before the next start, longer each time that it lived but shortly. */
-static void
-schedule(struct child_process *child)
-{
-	struct timeval pause = { 0 };
-
-	if (child->deaths > 0)
-		pause.tv_sec = child->deaths > 6 ? PAUSE_MAX :
-		    1 << (child->deaths - 1);
-	child->deaths++;
-	evtimer_add(child->timer, &pause);
+	TAILQ_FOREACH(listener, listen_all(), entry)
+		if (provide_accepts(child, listener) &&
+		    provide_listener(child, listener) == -1)
+			start_again(child, "a listener");
+	TAILQ_FOREACH(peer, &state.all, entry)
+		if (is_linkable(peer) &&
+		    are_pair(child->process, peer->process) &&
+		    link_pair(child, peer) == -1)
+			start_again(child, "a link");
+	provide_go(child);
 }
 
 /* Fork it and hand over all it needs. */
 static void
 start_child(struct child_process *child)
 {
-	const struct listener *listener;
-	struct child_process *peer;
 	int far = -1;
 
 	child->started = clock_monotonic();
+	child->owed = false;
 	child->start = start_new(state.base, &far);
 	if (child->start != NULL)
 		child->pid = program_start(child->process, child->instance,
@@ -289,18 +211,7 @@ start_child(struct child_process *child)
 		schedule(child);
 		return;
 	}
-	tell_config(child);
-	if (child->process == PROC_RELAY)
-		tell_secrets(child);
-	logs_hand_over(child->process, tell_log, child);
-	TAILQ_FOREACH(listener, listen_all(), entry)
-		if (accepts(child, listener))
-			tell_listener(child, listener);
-	TAILQ_FOREACH(peer, &state.all, entry)
-		if (is_linkable(peer) &&
-		    are_pair(child->process, peer->process))
-			link_pair(child, peer);
-	tell_go(child);
+	hand_over(child);
 	log_begin(LOG_INFO, "started");
 	log_string("process", wire_process(child->process));
 	log_number("instance", child->instance);
@@ -308,7 +219,7 @@ start_child(struct child_process *child)
 	log_end();
 }
 
-/* It is time to start it; or, if it should have finished, to end it. */
+/* What it waited for, as the state of the process has it. */
 static void
 on_timer(int fd, short events, void *arg)
 {
@@ -316,12 +227,13 @@ on_timer(int fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
-	if (!child->finishing) {
+	if (child->finishing) {
+		start_free(child->start);
+		child->start = NULL;
+	} else if (child->owed)
+		tell_change(child, true);
+	else
 		start_child(child);
-		return;
-	}
-	start_free(child->start);
-	child->start = NULL;
 }
 
 static void
@@ -358,10 +270,15 @@ mark_old(void)
 {
 	struct child_process *child;
 
-	TAILQ_FOREACH(child, &state.all, entry)
-		if (child->process != PROC_SPOOLD &&
-		    child->process != PROC_DELIVER)
-			child->finishing = true;
+	TAILQ_FOREACH(child, &state.all, entry) {
+		if (child->process == PROC_SPOOLD ||
+		    child->process == PROC_DELIVER)
+			continue;
+		child->finishing = true;
+		if (child->owed)
+			evtimer_del(child->timer);
+		child->owed = false;
+	}
 }
 
 /* A newer one has its place: let it finish, at most an hour. */
@@ -369,7 +286,6 @@ static void
 finish(struct child_process *child)
 {
 	struct w_start_finish_ntf ntf = { .generation = state.generation - 1 };
-	struct timeval limit = { .tv_sec = FINISH_LIMIT };
 
 	if (child->pid == -1) {
 		remove_child(child);
@@ -383,7 +299,7 @@ finish(struct child_process *child)
 		return;
 	}
 	start_tell(child->start, IMSG_START_FINISH_NTF, &ntf, -1);
-	evtimer_add(child->timer, &limit);
+	loop_after(child->timer, FINISH_LIMIT);
 }
 
 /* Let the old ones finish. */
@@ -405,12 +321,9 @@ tell_stayers(void)
 {
 	struct child_process *child;
 
-	TAILQ_FOREACH(child, &state.all, entry) {
-		if (child->finishing || child->start == NULL)
-			continue;
-		tell_config(child);
-		logs_hand_over(child->process, tell_log, child);
-	}
+	TAILQ_FOREACH(child, &state.all, entry)
+		if (!child->finishing && child->start != NULL)
+			tell_change(child, true);
 }
 
 void
@@ -423,7 +336,7 @@ children_start(struct event_base *base, const struct settings *settings,
 	state.settings = settings;
 	state.options = options;
 	state.ready = ready;
-	state.generation++;
+	provide_use(settings, options, ++state.generation);
 	first = (state.generation - 1) % WIRE_WORKERS * WIRE_WORKERS;
 	if (state.generation == 1) {
 		add_child(PROC_SPOOLD, 0);
@@ -460,7 +373,7 @@ children_tell_logs(void)
 
 	TAILQ_FOREACH(child, &state.all, entry)
 		if (child->start != NULL)
-			logs_hand_over(child->process, tell_log, child);
+			tell_change(child, false);
 }
 
 void
@@ -470,8 +383,9 @@ children_tell_listener(const struct listener *listener)
 
 	TAILQ_FOREACH(child, &state.all, entry)
 		if (child->start != NULL && !child->finishing &&
-		    accepts(child, listener))
-			tell_listener(child, listener);
+		    provide_accepts(child, listener) &&
+		    provide_listener(child, listener) == -1)
+			start_again(child, "a listener");
 }
 
 /* ---- the end of one ---- */
@@ -516,6 +430,7 @@ on_death(struct child_process *child, int status)
 {
 	log_death(child, status);
 	child->pid = -1;
+	child->owed = false;
 	start_free(child->start);
 	child->start = NULL;
 	tell_down(child);
@@ -552,7 +467,6 @@ is_of_stage(const struct child_process *child)
 static void
 run_stage(void)
 {
-	struct timeval limit = { .tv_sec = END_LIMIT };
 	struct child_process *child, *next;
 	unsigned int left = 0;
 
@@ -572,7 +486,7 @@ run_stage(void)
 		}
 		if (left > 0) {
 			if (!evtimer_pending(state.stage_timer, NULL))
-				evtimer_add(state.stage_timer, &limit);
+				loop_after(state.stage_timer, END_LIMIT);
 			return;
 		}
 		evtimer_del(state.stage_timer);

@@ -245,7 +245,7 @@ logs_follow(void)
 	return opened;
 }
 
-void
+int
 logs_hand_over(enum process process, logs_tell tell, void *arg)
 {
 	struct w_start_log_ntf ntf;
@@ -272,6 +272,8 @@ logs_hand_over(enum process process, logs_tell tell, void *arg)
 		ntf.additional = i > 0;
 		strlcpy(ntf.name, log->name, sizeof(ntf.name));
 		strlcpy(ntf.ident, log->ident, sizeof(ntf.ident));
-		tell(arg, &ntf, fd);
+		if (tell(arg, &ntf, fd) == -1)
+			return -1;
 	}
+	return 0;
 }

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "loop.h"
 #include "postmaster.h"
@@ -169,9 +170,7 @@ on_ready_limit(int fd, short events, void *arg)
 static void
 schedule_tick(void)
 {
-	struct timeval pause = { .tv_sec = TICK - time(NULL) % TICK };
-
-	evtimer_add(state.tick, &pause);
+	loop_after(state.tick, (TICK - time(NULL) % TICK) * SECOND);
 }
 
 static void
@@ -333,7 +332,6 @@ write_log(void *arg)
 static void
 make_events(void)
 {
-	struct timeval limit = { .tv_sec = READY_LIMIT };
 	struct event *ready;
 
 	state.base = loop_new();
@@ -345,10 +343,9 @@ make_events(void)
 	state.ready_limit = evtimer_new(state.base, on_ready_limit, NULL);
 	state.tick = evtimer_new(state.base, on_tick, NULL);
 	if (state.ready == -1 || ready == NULL || state.ready_limit == NULL ||
-	    state.tick == NULL)
+	    state.tick == NULL || event_add(ready, NULL) == -1)
 		fatalx("no events");
-	event_add(ready, NULL);
-	evtimer_add(state.ready_limit, &limit);
+	loop_after(state.ready_limit, READY_LIMIT * SECOND);
 	schedule_tick();
 }
 

@@ -243,10 +243,11 @@ bool	logs_follow(void);
 
 /*
  * Write the frames that hand a process its logs by calling the function; with
- * -1 for a descriptor that could not be had.
+ * -1 for a descriptor that could not be had, until it returns -1: then this
+ * does.
  */
-typedef void (*logs_tell)(void *, const struct w_start_log_ntf *, int);
-void	logs_hand_over(enum process, logs_tell, void *);
+typedef int (*logs_tell)(void *, const struct w_start_log_ntf *, int);
+int	logs_hand_over(enum process, logs_tell, void *);
 
 /*
  * A facility's number by its name, -1 if there is none.
@@ -298,6 +299,57 @@ void		 start_free(struct start *);
  * Send a frame; the descriptor is taken, or -1.
  */
 void		 start_tell(struct start *, enum imsg_type, const void *, int);
+
+/* provide.c: what a process is handed */
+
+struct child_process {
+	TAILQ_ENTRY(child_process) entry;
+	enum process	 process;
+	uint32_t	 instance;	/* see WIRE_WORKERS */
+	pid_t		 pid;		/* -1: not running */
+	struct start	*start;		/* NULL: not running, or told to end */
+	bool		 finishing;	/* of an older configuration */
+	bool		 owed;		/* it has not been told what changed */
+	int64_t		 started;	/* monotonic */
+	unsigned int	 deaths;	/* in quick succession */
+	struct event	*timer;		/* start it; tell it what is owed; or
+					   end it, if finishing */
+};
+
+/*
+ * From now on it is of these settings, which come after others.
+ */
+void	provide_use(const struct settings *, const struct options *,
+	    uint64_t);
+
+/*
+ * The first smtpd has the local socket to itself; the first relay reaches
+ * Unix sockets, and no network.
+ */
+bool	is_local(const struct child_process *);
+bool	is_local_relay(const struct child_process *);
+
+/*
+ * Does this process accept on that listener?
+ */
+bool	provide_accepts(const struct child_process *,
+	    const struct listener *);
+
+/*
+ * Hand it over.  Returns -1 with errno if there is no descriptor for it.
+ */
+int	provide_config(const struct child_process *);
+int	provide_secrets(const struct child_process *);
+int	provide_logs(struct child_process *);
+int	provide_listener(const struct child_process *,
+	    const struct listener *);
+
+/*
+ * This end of a link to a peer, which is taken; and that it has all.
+ */
+void	provide_peer(const struct child_process *,
+	    const struct child_process *, int);
+void	provide_go(const struct child_process *);
 
 /* systemd.c: sockets from, and notices to, the service manager */
 

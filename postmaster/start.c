@@ -10,14 +10,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "frame.h"
 #include "log.h"
+#include "loop.h"
 #include "postmaster.h"
 
 struct start {
 	int		 fd;
 	struct frame_out out;
 	struct event	*writable;
+	struct event	*pause;		/* when that cannot be watched */
 };
 
 /*
@@ -29,7 +32,8 @@ start_write(struct start *start)
 {
 	switch (frame_out_write(&start->out, start->fd)) {
 	case 0:
-		event_add(start->writable, NULL);
+		if (event_add(start->writable, NULL) == -1)
+			loop_after(start->pause, SECOND);
 		break;
 	case -1:
 		if (errno != EPIPE && errno != ECONNRESET)
@@ -65,11 +69,14 @@ start_new(struct event_base *base, int *far)
 	start->fd = pair[0];
 	start->writable = event_new(base, start->fd, EV_WRITE, on_writable,
 	    start);
-	if (start->writable == NULL)
+	start->pause = event_new(base, -1, 0, on_writable, start);
+	if (start->writable == NULL || start->pause == NULL)
 		goto fail;
 	*far = pair[1];
 	return start;
 fail:
+	if (start != NULL && start->writable != NULL)
+		event_free(start->writable);
 	free(start);
 	close(pair[0]);
 	close(pair[1]);
@@ -82,6 +89,7 @@ start_free(struct start *start)
 	if (start == NULL)
 		return;
 	event_free(start->writable);
+	event_free(start->pause);
 	frame_out_clear(&start->out);
 	close(start->fd);
 	free(start);
