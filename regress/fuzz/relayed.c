@@ -465,6 +465,36 @@ question(char *text)
 	    sizeof(req), -1);
 }
 
+/*
+ * A frame of any octets, but for its strings' ends: whatever relay thinks of
+ * it, this spoold is soon gone.
+ */
+static void
+say_any(const char *text)
+{
+	static const enum imsg_type types[] = { IMSG_RELAY_RCPT_NTF,
+	    IMSG_RELAY_DELIVER_REQ, IMSG_RELAY_EXPLAIN_REQ };
+	size_t length = strlen(text), size, i;
+	const struct wire_string *s;
+	const struct wire_row *row;
+	char *contents;
+
+	if (length < 3 || play.link == NULL)
+		return;
+	row = wire_row(types[(unsigned char)text[0] % 3]);
+	size = row->size + (size_t)(text[1] & 7) * (row->tail > 0) * length;
+	contents = fuzz_need(malloc(size));
+	for (i = 0; i < size; i++)
+		contents[i] = text[1 + i % (length - 1)];
+	for (s = row->strings; s->size != 0; s++)
+		contents[s->offset + s->size - 1] = '\0';
+	far_say(&play.spoold, types[(unsigned char)text[0] % 3],
+	    (uint32_t)(text[2] & 15), contents, size, -1);
+	free(contents);
+	played_turn(6);
+	spoold_down();
+}
+
 static void
 take_result(const struct w_relay_result_ntf *ntf)
 {
@@ -574,6 +604,8 @@ take(char *line)
 		play.network = line[1];
 	else if (line[0] == 'w')
 		played_pass((SECOND / 2) << (line[1] & 15));
+	else if (line[0] == '?')
+		say_any(line + 1);
 	else if (line[0] == 'k')
 		spoold_down();
 	else if (line[0] == 'u')
