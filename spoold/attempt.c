@@ -11,8 +11,6 @@
 #include "loop.h"
 #include "spoold.h"
 
-#define SPREAD		(10 * SECOND)	/* over which a lane reopens */
-
 static struct {
 	struct recipients waiting;	/* READY, in the order to be asked */
 	struct gate	 gate;
@@ -85,8 +83,7 @@ attempt_wait(struct outcome *outcome, struct recipient *recipient)
 	ending->stage = lane->stage;
 	ending->replied = lane->replied;
 	ending->brief = lane->brief;
-	ending->not_before = lane->closed_until +
-	    (int64_t)arc4random_uniform(SPREAD);
+	ending->not_before = lane->closed_until;
 	(void)strlcpy(ending->why, "its next hop is closed",
 	    sizeof(ending->why));
 	return ending;

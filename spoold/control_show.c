@@ -193,8 +193,13 @@ put_future(FILE *out, const struct recipient *row,
 		return;
 	put_time(out, "next", queue_next_of_row(ROWS));
 	if (row->waits && !db_is_null(ROWS, 18) &&
-	    (lane = lane_find(db_text(ROWS, 18))) != NULL)
+	    (lane = lane_find(db_text(ROWS, 18))) != NULL) {
 		lane_why(lane, why, sizeof(why));
+		/* Its row says so until the lane comes to it. */
+		if (why[0] == '\0' && lane_may_wake(lane, clock_now()))
+			(void)strlcpy(why, "its next hop has opened",
+			    sizeof(why));
+	}
 	if (queue_is_paused())
 		put(out, "why", "%s", PAUSED);
 	else if (why[0] != '\0')

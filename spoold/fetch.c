@@ -34,9 +34,9 @@ struct cursor {
 static struct {
 	struct cursor	 due;		/* behind it nothing was fetched */
 	int64_t		 due_first;	/* when the next row is due */
-	int64_t		 due_at;	/* monotonic: of the next slice */
-	int64_t		 closed_at;	/* the same, of one for a closed hop */
-	struct event	*timer;		/* for these */
+	bool		 due_paused;	/* until the timer */
+	bool		 closed_paused;	/* the same for lanes of closed hops */
+	struct event	*timer;
 	int64_t		 rescan_at;	/* monotonic */
 	bool		 flushing;	/* the operator wants all tried now */
 	struct cursor	 flush;
@@ -229,18 +229,19 @@ on_timer(int fd, short events, void *unused)
 	(void)fd;
 	(void)events;
 	(void)unused;
+	fetch.due_paused = fetch.closed_paused = false;
 	queue_wake();
 }
 
-/* What cannot go has time: other mail goes on.  Returns until when. */
-static int64_t
-pause_slices(void)
+/* What cannot go has time: other mail goes on. */
+static void
+pause_slices(bool *paused)
 {
 	const struct timeval	 pause = { .tv_usec = DUE_PAUSE };
 
 	if (event_add(fetch.timer, &pause) == -1)
 		fatalx("no timer");
-	return clock_monotonic() + DUE_PAUSE;
+	*paused = true;
 }
 
 /*
@@ -253,11 +254,11 @@ fetch_due(int64_t now)
 	bool	 can_go;
 	int	 result;
 
-	if (now < fetch.due_first || clock_monotonic() < fetch.due_at)
+	if (now < fetch.due_first || fetch.due_paused)
 		return false;
 	result = fetch_slice(&fetch.due, now, INT64_MAX, &can_go);
 	if (result == 1 && !can_go) {
-		fetch.due_at = pause_slices();
+		pause_slices(&fetch.due_paused);
 		return false;
 	}
 	if (result != 0)
@@ -361,9 +362,9 @@ fetch_backlog(int64_t now)
 		return false;
 	if ((lane = lane_next_backlog(false)) != NULL)
 		return fetch_lane(lane, now);
-	if (clock_monotonic() >= fetch.closed_at &&
+	if (!fetch.closed_paused &&
 	    (lane = lane_next_backlog(true)) != NULL) {
-		fetch.closed_at = pause_slices();
+		pause_slices(&fetch.closed_paused);
 		(void)fetch_lane(lane, now);
 	}
 	return false;

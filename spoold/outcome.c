@@ -118,8 +118,6 @@ set_next(struct ending *ending, const struct retry_facts *facts)
 {
 	if (ending->waited) {
 		ending->next = retry_look(settings(), facts);
-		if (ending->next < ending->not_before)
-			ending->next = ending->not_before;
 		return;
 	}
 	ending->next = retry_next(settings(), facts);
@@ -155,7 +153,8 @@ decide_retry(struct ending *ending, int64_t now)
 		.tries = ++recipient->tries,
 		.is_bounce = recipient->message->kind != MESSAGE_MAIL,
 		.is_brief = ending->brief,
-		.random = arc4random()
+		.opens = ending->not_before,
+		.random = ending->waited ? 0 : arc4random()
 	};
 	if (recipient->give_up) {
 		ending->kind = ENDING_FAILED;

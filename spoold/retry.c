@@ -41,9 +41,10 @@ lifetime(const struct settings *limits, const struct retry_facts *facts)
 /*
  * When one that waits for its next hop to open is looked at, should that stay
  * closed: seldom, since each look is a write and the hop's opening brings them
- * all, but in time for its notice of delay and for its end, with enough tries
- * by then.  Chance has no part: rows that are written together stay together
- * in the indexes, where each page apart would be read and written by itself.
+ * all, so not before it is due to open; but in time for its notice of delay
+ * and for its end, with enough tries by then.  Chance has no part: rows that
+ * are written together stay together in the indexes, where each page apart
+ * would be read and written by itself.
  */
 int64_t
 retry_look(const struct settings *limits, const struct retry_facts *facts)
@@ -57,7 +58,9 @@ retry_look(const struct settings *limits, const struct retry_facts *facts)
 	if (delay < limits->retry_min)
 		delay = limits->retry_min;
 	next = facts->now + delay;
-	if (next > end && facts->now < end)
+	if (facts->now < end && next < facts->opens)
+		next = facts->opens;
+	if (facts->now < end && next > end)
 		next = end;
 	if (limits->delay_notice > 0 && !facts->is_bounce &&
 	    next > notice && facts->now < notice)

@@ -629,7 +629,8 @@ struct retry_facts {
 	uint32_t	 tries;		/* the same since the clock jumped */
 	bool		 is_bounce;
 	bool		 is_brief;	/* it will hardly change */
-	uint32_t	 random;
+	int64_t		 opens;		/* retry_look(): its next hop */
+	uint32_t	 random;	/* retry_next() */
 };
 
 int64_t		 retry_next(const struct settings *,

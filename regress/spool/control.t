@@ -155,6 +155,15 @@ def test_show():
        row['now'] == 'being delivered', row)
     ok('no such message', spool.run('show', '1234567890123')[0] == 66)
     ok('others may not see it', spool.run('show', one, uid=STRANGER)[0] == 66)
+    spool.send('relay-hold@x')
+    spool.do('close', 1, 5)
+    waits = spool.send('relay-hold@x')
+    whys = []
+    while not whys or row['state'] != 'active':
+        row = spool.json('show', waits)[0]['recipients'][0]
+        whys.append(row.get('why', ''))
+    ok('when its hop has opened it is not said to be closed',
+       'closed for' in whys[0] and 'its next hop is closed' not in whys, whys)
     many = spool.send(','.join('defer@%d.test' % i for i in range(200)))
     ok('many recipients are all shown', len(
         spool.json('show', many)[0].get('recipients', [])) == 200,

@@ -86,6 +86,31 @@ looks_seldom_but_in_time(void **state)
 	assert_true(retry_look(&limits, &facts) - facts.now == HOUR);
 }
 
+/* The same, of one whose next hop is closed for that long. */
+static int64_t
+look_at_closed(int64_t age, int64_t closed)
+{
+	struct retry_facts	 facts = {
+		.now = 7 * DAY, .arrival = 7 * DAY - age,
+		.opens = 7 * DAY + closed
+	};
+
+	return retry_look(&limits, &facts) - facts.now;
+}
+
+static void
+looks_not_before_the_hop_opens(void **state)
+{
+	(void)state;
+	assert_true(look_at_closed(5 * HOUR, 10 * MINUTE) == HOUR);
+	assert_true(look_at_closed(5 * HOUR, 2 * HOUR) == 2 * HOUR);
+	/* But for the notice of delay, and for the end. */
+	assert_true(look_at_closed(4 * HOUR - MINUTE, 2 * HOUR) == MINUTE);
+	assert_true(look_at_closed(5 * DAY - MINUTE, 2 * HOUR) == MINUTE);
+	/* What lacks tries has them soon. */
+	assert_true(look_at_closed(5 * DAY, 2 * HOUR) == MINUTE);
+}
+
 static void
 expires_by_age_and_tries(void **state)
 {
@@ -140,6 +165,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grows_from_a_minute_to_an_hour),
 		cmocka_unit_test(looks_seldom_but_in_time),
+		cmocka_unit_test(looks_not_before_the_hop_opens),
 		cmocka_unit_test(expires_by_age_and_tries),
 		cmocka_unit_test(warns_after_four_hours)
 	};
