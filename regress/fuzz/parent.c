@@ -9,7 +9,6 @@
  * that asked for it, and none of an older spoold's runs on.  The input is a
  * step a line.
  */
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -162,13 +161,6 @@ waitpid(pid_t pid, int *status, int options)
 		*status = play.all[i].status;
 		return PID + (pid_t)i;
 	}
-	return 0;
-}
-
-int
-prctl(int option, ...)
-{
-	require(option == PR_SET_CHILD_SUBREAPER);
 	return 0;
 }
 
