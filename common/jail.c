@@ -30,6 +30,7 @@
 #define CALL(name)	SCMP_SYS(name)
 #define WHOLE		(~(scmp_datum_t)0)	/* mask of an argument */
 #define END		(-1000)		/* no call's number, real or pseudo */
+#define NOBODYS_PID	0x7fffabcdU	/* in a filter: who will load it */
 
 /* Each process is one thread; valgrind lets libseccomp end no more of it. */
 #ifdef JAIL_TOOL
@@ -231,13 +232,9 @@ add_conditions(scmp_filter_ctx filter, const struct jail_row *row)
 #ifndef JAIL_TOOL
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(mmap), 2, PROT_EXEC, 0);
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(mprotect), 2, PROT_EXEC, 0);
-	/* abort(3), of this very process where it is known by now. */
-	if (row->forked)
-		rule_if(filter, SCMP_ACT_ALLOW, CALL(tgkill), 2, WHOLE,
-		    SIGABRT);
-	else
-		rule_if(filter, SCMP_ACT_ALLOW, CALL(tgkill), 0, WHOLE,
-		    (scmp_datum_t)getpid());
+	/* abort(3), of this very process. */
+	rule_if(filter, SCMP_ACT_ALLOW, CALL(tgkill), 0, WHOLE,
+	    row->forked ? NOBODYS_PID : (scmp_datum_t)getpid());
 	/* Asking for limits, not setting. */
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(prlimit64), 2, WHOLE, 0);
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(ioctl), 1, WHOLE, FIONREAD);
@@ -304,6 +301,17 @@ jail_prepare(enum jail jail)
 	    sizeof(struct sock_filter));
 }
 
+/* A filter that was made before the fork has yet to know us. */
+static void
+put_pid(struct sock_fprog *filter)
+{
+	unsigned short i;
+
+	for (i = 0; i < filter->len; i++)
+		if (filter->filter[i].k == NOBODYS_PID)
+			filter->filter[i].k = (uint32_t)getpid();
+}
+
 static void
 install_filter(enum jail jail)
 {
@@ -313,6 +321,7 @@ install_filter(enum jail jail)
 	    jails[jail].name, JAIL_TOOL);
 #endif
 	jail_prepare(jail);
+	put_pid(&filters[jail]);
 #ifdef JAIL_TOOL
 	/* Valgrind knows the older call only. */
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filters[jail]) == -1)

@@ -1,6 +1,14 @@
 /*
  * One line of passwd(5), found by its bytes.  Whatever is out of the ordinary
  * is left to the system's own look-up.
+ *
+ * A line that is found here is what getpwnam_r(3) answers where all of this
+ * holds: nsswitch.conf(5) asks the files first and has no reaction in [ ]
+ * behind them (passwd_files_first()); no nscd(8) answers in their place with
+ * what the file said some time ago; and no line before it says the same name
+ * after leading blanks, which only libc would pass over.  The line has seven
+ * fields, both numbers in plain digits, and fewer octets than CHUNK.  That
+ * nothing is found says nothing: libc is asked then.
  */
 #include <errno.h>
 #include <fcntl.h>

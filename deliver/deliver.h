@@ -197,6 +197,12 @@ struct maildir_batch;
 int	method_run(struct worker *, struct job *, struct maildir_batch *,
 	    bool);
 
+/* ---- sync.c: 0, or -1 with errno ---- */
+
+int	sync_directory(const char *);
+/* The directory that this is in; one that we may not read is well. */
+int	sync_parent(const char *);
+
 /* ---- maildir.c ---- */
 
 struct maildir_item {

@@ -159,7 +159,9 @@ rest(void)
 	if (drop.scan != NULL)
 		closedir(drop.scan);
 	drop.scan = NULL;
-	event_add(drop.timer, &interval);
+	/* Nobody would look again: another deliver shall. */
+	if (event_add(drop.timer, &interval) == -1)
+		fatalx("drop: no timer");
 }
 
 /* The next file that could be a message, with its state; false at the end. */
@@ -293,7 +295,8 @@ drop_begin(struct child *child)
 	    (drop.timer = evtimer_new(child->base, on_timer, NULL)) == NULL)
 		fatalx("no event");
 	drop.interval = 1;
-	event_add(drop.timer, &now);
+	if (event_add(drop.timer, &now) == -1)
+		fatalx("drop: no timer");
 }
 
 void

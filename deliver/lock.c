@@ -21,10 +21,15 @@
 #define STALE_AFTER	300		/* seconds */
 #define PAUSE		(SECOND / 4)
 
-/* Our own dot lock of an earlier job that could not be removed; or inode 0. */
+#define LEFT_MAX	64		/* the latest are remembered */
+
+/* Our own dot locks of earlier jobs that could not be removed. */
 static struct {
-	dev_t	 device;
-	ino_t	 inode;
+	struct {
+		dev_t	 device;
+		ino_t	 inode;
+	}	all[LEFT_MAX];
+	size_t	count;			/* that there ever were */
 } left;
 
 /* Take the dot lock once; -1 with EEXIST if somebody has it. */
@@ -74,11 +79,25 @@ lock_owner(const char *path)
 	return n > 0 && n < INT_MAX ? (pid_t)n : 0;
 }
 
+static void
+remember_left(const struct mailbox_lock *lock)
+{
+	size_t	 i = left.count++ % LEFT_MAX;
+
+	left.all[i].device = lock->device;
+	left.all[i].inode = lock->inode;
+}
+
 static bool
 is_left(const struct stat *st, const char *path)
 {
-	return left.inode != 0 && st->st_dev == left.device &&
-	    st->st_ino == left.inode && lock_owner(path) == getpid();
+	size_t	 i;
+
+	for (i = 0; i < left.count && i < LEFT_MAX; i++)
+		if (st->st_dev == left.all[i].device &&
+		    st->st_ino == left.all[i].inode)
+			return lock_owner(path) == getpid();
+	return false;
 }
 
 /* Remove a lock that is old and whose owner is gone, or that we have left. */
@@ -158,12 +177,9 @@ lock_release(struct mailbox_lock *lock)
 	struct flock	 whole = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 	struct stat	 st;
 
-	left.inode = 0;
 	if (lock->path[0] != '\0' && (lstat(lock->path, &st) == -1 ||
 	    (st.st_dev == lock->device && st.st_ino == lock->inode &&
-	    unlink(lock->path) == -1))) {
-		left.device = lock->device;
-		left.inode = lock->inode;
-	}
+	    unlink(lock->path) == -1)))
+		remember_left(lock);
 	(void)fcntl(lock->fd, F_SETLK, &whole);
 }

@@ -68,34 +68,6 @@ maildir_add(struct maildir_batch *batch, const struct worker *worker,
 
 /* ---- folders ---- */
 
-static int
-sync_directory(const char *path)
-{
-	int	 fd, result, saved;
-
-	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
-		return -1;
-	result = fsync(fd);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return result;
-}
-
-/* The directory that path is in. */
-static void
-parent_of(const char *path, char *parent, size_t size)
-{
-	char	*slash;
-
-	strlcpy(parent, path, size);
-	slash = strrchr(parent, '/');
-	if (slash == NULL)
-		strlcpy(parent, ".", size);
-	else
-		slash[slash == parent] = '\0';
-}
-
 /*
  * Make the folder and its three parts where they are missing.  tmp/ is the
  * last: where it is, all else is, and is on disk.
@@ -104,7 +76,7 @@ static int
 make_folders(const char *folder)
 {
 	static const char *const parts[] = { "", "/new", "/cur" };
-	char	 path[WIRE_PATH + 8], parent[WIRE_PATH + 8];
+	char	 path[WIRE_PATH + 8];
 	size_t	 i;
 
 	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -112,11 +84,7 @@ make_folders(const char *folder)
 		if (mkdir(path, 0700) == -1 && errno != EEXIST)
 			return -1;
 	}
-	parent_of(folder, parent, sizeof(parent));
-	if (sync_directory(folder) == -1)
-		return -1;
-	/* The parent may be one that we pass, yet not list: made for us. */
-	if (sync_directory(parent) == -1 && errno != EACCES)
+	if (sync_directory(folder) == -1 || sync_parent(folder) == -1)
 		return -1;
 	snprintf(path, sizeof(path), "%s/tmp", folder);
 	return mkdir(path, 0700) == -1 && errno != EEXIST ? -1 : 0;

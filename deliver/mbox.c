@@ -16,26 +16,6 @@
 #define LOCK_SECONDS	60
 #define REPLACED_TRIES	5	/* the file became another one meanwhile */
 
-static int
-sync_parent(const char *path)
-{
-	char	 parent[WIRE_PATH], *slash;
-	int	 fd, result, saved;
-
-	strlcpy(parent, path, sizeof(parent));
-	if ((slash = strrchr(parent, '/')) == NULL)
-		return 0;
-	slash[slash == parent] = '\0';
-	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1)		/* we may write there, yet not list it */
-		return errno == EACCES ? 0 : -1;
-	result = fsync(fd);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return result;
-}
-
 /* Open the file, creating it where it is missing. */
 static int
 open_mailbox(const char *path, bool spool)

@@ -48,26 +48,41 @@ static struct {
 
 /* ---- ending a worker ---- */
 
+/* Even SIGKILL does not end it: what it sleeps on must come first. */
+static void
+give_up(struct child_worker *worker)
+{
+	worker->end = STUCK;
+	log_begin(LOG_WARNING, "worker-stuck");
+	log_string("user", worker->name);
+	log_number("pid", worker->pid);
+	log_end();
+}
+
+static void
+kill_worker(struct child_worker *worker)
+{
+	struct timeval	 patience = { .tv_sec = STUCK_SECONDS };
+
+	worker->end = KILLED;
+	kill(worker->pid, SIGKILL);
+	/* Without a timer nobody would ever stop waiting for it. */
+	if (event_add(worker->timer, &patience) == -1)
+		give_up(worker);
+}
+
 /* It had its time: kill it; or give it up. */
 static void
 on_timer(int fd, short events, void *arg)
 {
-	struct timeval	 patience = { .tv_sec = STUCK_SECONDS };
 	struct child_worker *worker = arg;
 
 	(void)fd;
 	(void)events;
-	if (worker->end == KILLED) {
-		worker->end = STUCK;
-		log_begin(LOG_WARNING, "worker-stuck");
-		log_string("user", worker->name);
-		log_number("pid", worker->pid);
-		log_end();
-		return;
-	}
-	worker->end = KILLED;
-	kill(worker->pid, SIGKILL);
-	event_add(worker->timer, &patience);
+	if (worker->end == KILLED)
+		give_up(worker);
+	else
+		kill_worker(worker);
 }
 
 static void
@@ -79,7 +94,8 @@ end_worker(struct child_worker *worker)
 		return;
 	worker->end = ENDING;
 	kill(worker->pid, SIGTERM);
-	event_add(worker->timer, &patience);
+	if (event_add(worker->timer, &patience) == -1)
+		kill_worker(worker);
 }
 
 /* Its spoold is gone: nothing of it is wanted any more. */

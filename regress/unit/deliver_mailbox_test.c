@@ -1,5 +1,5 @@
-/* links: deliver/maildir.c deliver/mbox.c deliver/lock.c deliver/body.c
- *	deliver/job.c common/header.c common/log.c common/clock.c
+/* links: deliver/maildir.c deliver/mbox.c deliver/lock.c deliver/sync.c
+ *	deliver/body.c deliver/job.c common/header.c common/log.c common/clock.c
  *	common/queueid.c */
 /*
  * Maildirs, mbox files and their locks, in a folder of our own.
@@ -364,6 +364,40 @@ test_dot_lock(void **unused)
 	}
 }
 
+/* Our own locks that we could not remove, which name us, are no others'. */
+static void
+test_left_locks(void **unused)
+{
+	static const char *const paths[] = { "shut/a", "shut/b", "shut/c" };
+	struct mailbox_lock locks[3], other;
+	struct stat	 st;
+	size_t	 i;
+
+	(void)unused;
+	assert_int_equal(mkdir("shut", 0700), 0);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(try_lock(paths[i], &locks[i]), LOCK_TAKEN);
+	assert_int_equal(chmod("shut", 0500), 0);
+	assert_true(getuid() != 0 || seteuid(65534) == 0);
+	for (i = 0; i < 3; i++) {
+		lock_release(&locks[i]);
+		close(locks[i].fd);
+	}
+	assert_true(getuid() != 0 || seteuid(0) == 0);
+	assert_int_equal(chmod("shut", 0700), 0);
+	assert_int_equal(lstat("shut/a.lock", &st), 0);
+	assert_int_equal(try_lock("other", &other), LOCK_TAKEN);
+	lock_release(&other);
+	close(other.fd);
+	for (i = 0; i < 3; i++) {
+		/* Its first try breaks it. */
+		assert_int_equal(try_lock(paths[i], &locks[i]), LOCK_TAKEN);
+		lock_release(&locks[i]);
+		close(locks[i].fd);
+		assert_int_equal(lstat(locks[i].path, &st), -1);
+	}
+}
+
 /* Another process has the fcntl lock. */
 static void
 test_fcntl_lock(void **unused)
@@ -407,6 +441,7 @@ main(void)
 		cmocka_unit_test(test_mbox),
 		cmocka_unit_test(test_truncate),
 		cmocka_unit_test(test_dot_lock),
+		cmocka_unit_test(test_left_locks),
 		cmocka_unit_test(test_fcntl_lock),
 	};
 
