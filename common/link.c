@@ -554,19 +554,23 @@ on_readable(int fd, short events, void *arg)
 {
 	struct link *link = arg;
 	const char *why = NULL;
-	size_t total = 0;
+	size_t total = 0, room = 0;
 	long n = 0, need;
 
 	(void)fd;
 	(void)events;
 	link->busy++;
-	while (total < READ_PER_TURN) {
+	for (;;) {
 		if ((need = lacking(link)) == -1) {
 			why = "unknown type or wrong length";
 			break;
 		}
+		/* A read that left room has got all: no other to hear so. */
+		if (total >= READ_PER_TURN || (size_t)n < room)
+			break;
 		frame_in_reserve(&link->in, (size_t)need > READ_AT_ONCE ?
 		    (size_t)need : READ_AT_ONCE);
+		room = link->in.size - link->in.end;
 		n = frame_in_read(&link->in, link->fd, link->with_fds);
 		if (n <= 0)
 			break;

@@ -107,8 +107,11 @@ command_quit(struct session *session, char *argument)
 {
 	if (*argument != '\0')
 		session_reply(session, REPLY_SYNTAX, "QUIT");
-	else
+	else {
 		session_hang_up(session, REPLY_QUIT, session->settings->host);
+		/* Nothing is unread: no need to wait until it closes. */
+		session->ended = session->behind == 0;
+	}
 }
 
 static void
