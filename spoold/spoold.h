@@ -577,7 +577,7 @@ const char	*expansion_action(const struct expansion *,
 int		 expansion_store(struct expansion *, const struct recipient *,
 		    uint32_t, enum stored);
 
-/* outcome.c: how it ended */
+/* ending.c: how it ended, of one recipient */
 
 enum ending_kind {
 	ENDING_DELIVERED, ENDING_RELAYED, ENDING_EXPANDED, ENDING_DUPLICATE,
@@ -609,6 +609,13 @@ struct ending {
 	enum stored	 stored;	/* what its row becomes */
 };
 TAILQ_HEAD(endings, ending);
+
+void		 ending_decide(struct ending *, int64_t);
+bool		 ending_is_over(const struct ending *);
+void		 ending_log(const struct ending *);
+void		 ending_free(struct ending *);
+
+/* outcome.c: what ended at once of one message, and what follows */
 
 struct outcome;
 struct outcome	*outcome_new(struct message *);
