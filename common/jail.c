@@ -79,6 +79,8 @@ static const int writing_files[] = {
 	CALL(utimensat), CALL(flock), CALL(chdir), CALL(fchdir), END
 };
 
+static const int syncing[] = { CALL(fdatasync), END };
+
 static const int reading_at[] = { CALL(pread64), CALL(preadv), END };
 
 /* Opening where it is not granted. */
@@ -130,6 +132,7 @@ static const struct jail_row jails[JAIL_MAX] = {
 	.families = { AF_UNIX }, .files = 1024 },
 [JAIL_SPOOLD] = { "spoold", { accepting, reading_files, writing_files },
 	.files = 65536 },
+[JAIL_SYNCER] = { "syncer", { syncing }, .files = 256 },
 [JAIL_RELAY] = { "relay", { connecting, reading_at },
 	.families = { AF_INET, AF_INET6 }, .files = 65536 },
 [JAIL_RELAY_LOCAL] = { "relay-local", { connecting, reading_at },

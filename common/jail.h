@@ -13,6 +13,7 @@ enum jail {
 	JAIL_SMTPD,
 	JAIL_POLICYD,
 	JAIL_SPOOLD,
+	JAIL_SYNCER,		/* syncs what spoold has written */
 	JAIL_RELAY,
 	JAIL_RELAY_LOCAL,	/* relay -l: Unix sockets, no network */
 	JAIL_MAILBOX,		/* a worker that writes a user's mailbox */

@@ -22,7 +22,6 @@
 #include "spoold.h"
 
 #define FILE_NAME	DB_NAME
-#define WAL_NAME	DB_NAME "-wal"
 #define LOCK_WAIT	10000			/* milliseconds */
 #define WAL_SIZE	(64 * 1024 * 1024)
 #define NAME_LENGTH	64
@@ -149,6 +148,21 @@ db_run(enum sql sql, const char *types, ...)
 	while (result == 1)
 		result = step(sql);
 	return result == -1 ? -1 : sqlite3_changes(db.handle);
+}
+
+/*
+ * Commit.  If the sync is put off, the transaction is written but not yet on
+ * disk.  Returns 0 or -1.
+ */
+int
+db_commit(bool put_off)
+{
+	int	 result;
+
+	db_file_put_off(put_off);
+	result = db_run(SQL_COMMIT, "");
+	db_file_put_off(false);
+	return result == -1 ? -1 : 0;
 }
 
 /*

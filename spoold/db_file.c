@@ -9,11 +9,17 @@
  * latest before the file is synced, read, measured or cut, so that nobody
  * sees the difference but the kernel.  A write that fails then fails the
  * sync, and with it the commit or the checkpoint.
+ *
+ * The sync that ends a commit can be put off, for somebody else to make it:
+ * what was gathered is written even so, and can fail.  Not that of the log's
+ * new head: until it is on disk nothing may be written behind it, or the old
+ * head would vouch for frames that are no more.
  */
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "log.h"
 #include "spoold.h"
 
@@ -30,6 +36,13 @@ struct gathered {
 };
 
 static sqlite3_vfs *own;
+
+/* The write-ahead log. */
+static struct {
+	sqlite3_file	*file;
+	bool		 begun_anew;	/* its header, since the last sync */
+	bool		 put_off;	/* somebody else syncs it */
+} wal;
 
 /* Write what was gathered; what cannot be written is not tried again. */
 static int
@@ -52,6 +65,8 @@ gather_write(sqlite3_file *file, const void *data, int length,
 	struct gathered	*f = (struct gathered *)file;
 	int		 code;
 
+	if (file == wal.file && offset == 0)
+		wal.begun_anew = true;
 	if (f->length > 0 && (offset != f->start + f->length ||
 	    length > ROOM - f->length) &&
 	    (code = flush(file)) != SQLITE_OK)
@@ -87,10 +102,27 @@ gather_truncate(sqlite3_file *file, sqlite3_int64 size)
 static int
 gather_sync(sqlite3_file *file, int flags)
 {
+	int64_t	 began;
 	int	 code = flush(file);
 
-	return code != SQLITE_OK ? code :
-	    REAL(file)->pMethods->xSync(REAL(file), flags);
+	if (code != SQLITE_OK)
+		return code;
+	if (file != wal.file)
+		return REAL(file)->pMethods->xSync(REAL(file), flags);
+	if (wal.put_off && !wal.begun_anew)
+		return SQLITE_OK;
+	began = clock_monotonic();
+	code = REAL(file)->pMethods->xSync(REAL(file), flags);
+	syncer_took(clock_monotonic() - began);
+	if (code == SQLITE_OK)
+		wal.begun_anew = false;
+	return code;
+}
+
+void
+db_file_put_off(bool put_off)
+{
+	wal.put_off = put_off;
 }
 
 static int
@@ -108,6 +140,8 @@ gather_close(sqlite3_file *file)
 	int	 written = flush(file);
 	int	 closed = REAL(file)->pMethods->xClose(REAL(file));
 
+	if (file == wal.file)
+		wal.file = NULL;
 	free(((struct gathered *)file)->data);
 	return written != SQLITE_OK ? written : closed;
 }
@@ -184,6 +218,8 @@ open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
 		return code;
 	}
 	file->pMethods = &methods;
+	if ((flags & SQLITE_OPEN_WAL) != 0)
+		wal.file = file;
 	return SQLITE_OK;
 }
 

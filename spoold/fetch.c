@@ -67,6 +67,9 @@ queue_due_at(int64_t when)
 {
 	if (when < fetch.due_first)
 		fetch.due_first = when;
+	/* The cursor has passed it while its sync was waited for. */
+	if (when > 0 && when <= fetch.due.next)
+		fetch.due = (struct cursor){ .next = when };
 }
 
 /* Look at all due rows again: their times were changed. */

@@ -97,7 +97,7 @@ idle_tick(int64_t monotonic)
 		idle.scan_at = monotonic + SCAN_EVERY;
 		body_scan_start();
 	}
-	if (monotonic - idle.busy_at < IDLE_AFTER)
+	if (monotonic - idle.busy_at < IDLE_AFTER || !batch_idle())
 		return;
 	scan_bodies();
 	if (!idle.vacuumed) {

@@ -54,6 +54,7 @@ lease_new(void (*given)(void *, uint64_t), void *arg)
 	leasing->work.run = run_lease;
 	leasing->work.done = lease_done;
 	leasing->work.must = true;
+	leasing->work.may_wait = true;
 	leasing->given = given;
 	leasing->arg = arg;
 	batch_add(&leasing->work);

@@ -144,6 +144,7 @@ before_jail(struct child *child)
 	spoold.settings.operators = group != NULL ? group->gr_gid :
 	    (gid_t)-1;
 	umask(077);
+	syncer_fork(child);
 	if (child->rootless && chdir(child->root) == -1)
 		fatal("%s", child->root);
 	jail_allow(child->root, true);

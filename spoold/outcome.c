@@ -374,8 +374,12 @@ outcome_store(struct outcome *outcome)
 	bool			 calls[REPORT_KINDS] = { false };
 	int64_t			 now = clock_now();
 
+	outcome->work.may_wait = true;
 	TAILQ_FOREACH(ending, &outcome->endings, entry) {
 		ending_decide(ending, now);
+		/* Who looks at a list's rows takes them for those in memory. */
+		if (ending->expansion != NULL)
+			outcome->work.may_wait = false;
 		if (ending->kind == ENDING_FAILED)
 			calls[REPORT_FAILED] = true;
 		if (ending->warn)

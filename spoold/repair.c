@@ -13,7 +13,6 @@
 #include "log.h"
 #include "spoold.h"
 
-#define WAL_NAME	DB_NAME "-wal"
 #define SHM_NAME	DB_NAME "-shm"
 #define DAMAGE_NAME	DB_NAME ".damaged"	/* repair at the next start */
 #define NAME_LENGTH	64

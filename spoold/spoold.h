@@ -3,8 +3,8 @@
  *
  * A message and its recipients are rows of the spool's database; those in
  * work, at most a window of them, are objects in memory as well.  What the
- * disk says comes first: nothing here changes before its transaction has been
- * committed, save what can be made again from the rows.
+ * disk says comes first: nothing here changes before its transaction is on
+ * disk, save what can be made again from the rows.
  */
 #ifndef SPOOLD_H
 #define SPOOLD_H
@@ -216,6 +216,7 @@ enum sql {
 /* db_file.c: what SQLite writes is gathered */
 
 const char	*db_file_layer(void);
+void		 db_file_put_off(bool);
 
 /* db_sql.c: their texts, and the schema as a list of changes */
 extern const char *const db_statements[];
@@ -227,6 +228,7 @@ enum db_trouble { DB_FULL, DB_IO, DB_DAMAGED, DB_OTHER };
 void		 db_open(void);
 void		 db_close(void);
 int		 db_run(enum sql, const char *, ...);
+int		 db_commit(bool);
 int		 db_ask(enum sql, const char *, ...);
 int		 db_next(enum sql);
 void		 db_end(enum sql);
@@ -247,7 +249,8 @@ void		 db_salvage(const char *);
 
 /* repair.c: what can be read of a damaged database */
 
-#define DB_NAME	"spool.db"
+#define DB_NAME		"spool.db"
+#define WAL_NAME	DB_NAME "-wal"
 
 void		 repair_ask(void);
 bool		 repair_is_due(void);
@@ -307,10 +310,11 @@ struct work {
 	int		(*prepare)(struct work *);
 	/* Within it: rows only; 0, or -1 if the database refused. */
 	int		(*run)(struct work *);
-	/* After it: 0 if it is on disk, -1 if it is not. */
+	/* When it is on disk, 0, or is not, -1. */
 	void		(*done)(struct work *, int);
 	size_t		 weight;	/* octets it brings */
 	bool		 must;		/* tried again until it succeeds */
+	bool		 may_wait;	/* others may be run before done() */
 };
 
 /* So long does a slice of what can wait hold up the mail of its batch. */
@@ -322,6 +326,19 @@ bool		 batch_stalled(void);
 bool		 batch_idle(void);
 bool		 batch_is_long(void);
 void		 batch_finish(void);
+void		 batch_die(const char *) __attribute__((noreturn));
+
+/* syncer.c: the processes that sync the log */
+
+#define SYNCERS	3
+
+void		 syncer_fork(const struct child *);
+void		 syncer_start(void (*)(unsigned int));
+void		 syncer_took(int64_t);
+bool		 syncer_is_worth_it(void);
+int64_t		 syncer_mean(void);
+void		 syncer_begin(unsigned int);
+void		 syncer_wait(unsigned int);
 
 /* body.c: large bodies as files */
 

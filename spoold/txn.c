@@ -395,6 +395,7 @@ on_txn_commit(struct link *link, struct frame *frame, void *arg)
 	incoming->work.prepare = message->in_file ? prepare_incoming : NULL;
 	incoming->work.run = run_incoming;
 	incoming->work.done = incoming_done;
+	incoming->work.may_wait = true;
 	incoming->work.weight = message->in_file ? 0 : message->size;
 	batch_add(&incoming->work);
 }

@@ -14,8 +14,8 @@
  * common/conf_print.c common/conf_value.c common/target.c common/header.c
  * common/netaddr.c common/queueid.c common/log.c common/link.c common/asks.c
  * common/frame.c common/wire.c common/loop.c regress/fuzz/help/played.c
- * regress/fuzz/help/spool_machine.c regress/fuzz/help/spool_track.c
- * regress/fuzz/help/spool_world.c */
+ * regress/fuzz/help/spool_machine.c regress/fuzz/help/spool_syncers.c
+ * regress/fuzz/help/spool_track.c regress/fuzz/help/spool_world.c */
 /*
  * The queue manager whole, with its database, over real links to neighbours
  * who hand it mail, answer what they like, when they like, or die, and to

@@ -37,6 +37,14 @@ for name in smtpd policyd spoold relay; do
 	is "$name is not dumpable" \
 	    "$(stat -c %U "/proc/$(suite_pids $name | head -n 1)/mem")" root
 done
+for pid in $(pgrep -P "$(suite_pids spoold)"); do
+	like "a syncer of spoold is jailed as well" \
+	    "$(tr '\n' ' ' <"/proc/$pid/status" | tr '\t' ' ')" \
+	    "Name: syncer .*Uid: $(id -u _spoold) .*NoNewPrivs: 1 Seccomp: 2 "
+	is "it has the log, its link and nothing else" \
+	    "$(readlink "/proc/$pid/fd/"* | sed 's/:.*//')" \
+	    "$(printf 'socket\n%s' "$SCRATCH/spool/spool.db-wal")"
+done
 is "smtpd lives in an empty folder" "$(root_of smtpd)" "$SCRATCH/run/empty"
 local=$(pgrep -P "$MAIN" -f 'relay -l ')
 for pid in $(suite_pids relay | grep -v "^$local\$"); do

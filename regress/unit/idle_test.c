@@ -21,6 +21,8 @@ static struct {
 	int64_t		 size;		/* of the log */
 	int64_t		 takes;		/* a checkpoint */
 	bool		 full;		/* the disk */
+	bool		 works;		/* wait to be on disk */
+	unsigned int	 scans;
 	unsigned int	 checkpoints;
 	unsigned int	 troubles;
 } s;
@@ -43,6 +45,12 @@ int64_t
 clock_monotonic(void)
 {
 	return s.now;
+}
+
+bool
+batch_idle(void)
+{
+	return !s.works;
 }
 
 int64_t
@@ -116,6 +124,7 @@ bool
 body_scan_slice(bool *removed)
 {
 	(void)removed;
+	s.scans++;
 	return false;
 }
 
@@ -196,13 +205,30 @@ a_full_disk_is_told_of_and_left_alone(void **state)
 	assert_int_equal(carried_at(), 4 * MIB);
 }
 
+/* A body that waits for its row is not in the database yet. */
+static void
+is_not_idle_while_anything_waits(void **state)
+{
+	(void)state;
+	idle_busy();
+	s.now += MINUTE;
+	s.works = true;
+	s.scans = 0;
+	idle_tick(s.now);
+	assert_int_equal(s.scans, 0);
+	s.works = false;
+	idle_tick(s.now);
+	assert_int_equal(s.scans, 1);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(carries_much_where_that_is_quick),
 		cmocka_unit_test(carries_little_where_that_takes_long),
-		cmocka_unit_test(a_full_disk_is_told_of_and_left_alone)
+		cmocka_unit_test(a_full_disk_is_told_of_and_left_alone),
+		cmocka_unit_test(is_not_idle_while_anything_waits)
 	};
 
 	idle_start();

@@ -19,6 +19,14 @@
 #include "spoold/spoold.h"
 
 static char	 directory[] = "/tmp/postmaster-db-XXXXXX";
+static int	 syncs;		/* of the log, made in place */
+
+void
+syncer_took(int64_t took)
+{
+	assert_true(took >= 0);
+	syncs++;
+}
 
 /* One integer of a database that nobody has open. */
 static int64_t
@@ -64,6 +72,35 @@ is_made_as_it_must_be(void **state)
 	assert_true(number("PRAGMA auto_vacuum") == 2);
 	assert_true(number("PRAGMA page_size") == 4096);
 	assert_true(number("SELECT high FROM spool") == 0);
+}
+
+/*
+ * A commit is synced in place, or somebody else does it; but the head of a
+ * log that begins anew is on disk before anything is written behind it.
+ */
+static void
+puts_syncs_off(void **state)
+{
+	int	 i;
+
+	(void)state;
+	db_open();
+	assert_int_not_equal(db_run(SQL_BEGIN, ""), -1);
+	add_body(900000);
+	assert_int_equal(db_commit(false), 0);
+	for (i = 0; i < 6; i++) {
+		/* Carried over, the log begins anew at the next commit. */
+		if (i == 4)
+			assert_int_equal(db_checkpoint(), 0);
+		syncs = 0;
+		assert_int_not_equal(db_run(SQL_BEGIN, ""), -1);
+		add_body(900001 + i);
+		assert_int_equal(syncs, 0);
+		assert_int_equal(db_commit(i % 3 != 0), 0);
+		assert_int_equal(syncs, i % 3 == 0 || i == 4);
+	}
+	db_close();
+	assert_true(number("SELECT count(*) FROM body WHERE id >= 900000") == 7);
 }
 
 /* A process of our own that is killed; what had been committed stays. */
@@ -347,6 +384,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_made_as_it_must_be),
+		cmocka_unit_test(puts_syncs_off),
 		cmocka_unit_test(survives_a_kill),
 		cmocka_unit_test(gathers_a_commit),
 		cmocka_unit_test(reads_what_it_gathered),

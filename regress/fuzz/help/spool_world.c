@@ -183,6 +183,7 @@ world_begin(void)
 {
 	machine_enter();
 	track_begin();
+	syncers_begin();
 	if (!own.begun) {
 		name_all();
 		start();

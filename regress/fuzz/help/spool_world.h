@@ -99,6 +99,10 @@ const struct wire_row	*row_for(const struct neighbour *, uint8_t,
 /* Targets between commas as a tail; a + is that there are more. */
 size_t	make_targets(const char *, char *, uint32_t *, uint32_t *);
 
+/* ---- spool_syncers.c ---- */
+
+void	syncers_begin(void);
+
 /* ---- spool_track.c ---- */
 
 void	track_begin(void);

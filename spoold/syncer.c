@@ -1,0 +1,220 @@
+/*
+ * The syncers: processes that sync the database's log, so that spoold need
+ * not wait for the disk.  While it does, the next batch is gathered and
+ * committed, and its sync begins before the first has ended.  Where a sync
+ * takes long for its way and not for what it carries, as on a network's
+ * volume, that takes a third more messages from as many clients.
+ *
+ * Where a sync is short, to hand it over costs more than it saves: spoold
+ * then syncs in place.  Which of the two it is, the last syncs tell.
+ *
+ * A syncer holds the log and its end of a socket pair, may do little but
+ * sync, and ends when spoold does.  Each has opened the log for itself: an
+ * error of the disk is told once to each opener, and the sync that comes
+ * behind the one that failed must not pass for a good one.
+ */
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "spoold.h"
+
+#define WORTH_IT	(SECOND / 1000)	/* a sync that is handed over */
+#define SMOOTH		8		/* syncs by which the mean goes */
+
+/* The answer to an octet, whichever. */
+struct synced {
+	int64_t		 took;
+	int64_t		 error;		/* errno, 0 if it is on disk */
+};
+
+union descriptor {
+	struct cmsghdr	 header;
+	char		 room[CMSG_SPACE(sizeof(int))];
+};
+
+static struct {
+	int		 sockets[SYNCERS];
+	struct event	*events[SYNCERS];
+	void		(*done)(unsigned int);
+	int64_t		 mean;		/* of the last syncs */
+} syncer;
+
+/* ---- the process */
+
+/* The descriptor that spoold sends, or -1. */
+static int
+take_descriptor(int from)
+{
+	union descriptor control;
+	struct cmsghdr	*header;
+	char		 octet;
+	struct iovec	 piece = { &octet, 1 };
+	struct msghdr	 message = {
+		.msg_iov = &piece, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control)
+	};
+	int		 fd = -1;
+
+	if (recvmsg(from, &message, MSG_CMSG_CLOEXEC) == 1 &&
+	    (header = CMSG_FIRSTHDR(&message)) != NULL &&
+	    header->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+	return fd;
+}
+
+static void __attribute__((noreturn))
+serve(int from)
+{
+	struct synced	 answer;
+	int64_t		 began;
+	char		 octet;
+	int		 fd = take_descriptor(from);
+
+	while (fd != -1 && read(from, &octet, 1) == 1) {
+		began = clock_monotonic();
+		answer.error = fdatasync(fd) == -1 ? errno : 0;
+		answer.took = clock_monotonic() - began;
+		if (write(from, &answer, sizeof(answer)) != sizeof(answer))
+			break;
+	}
+	_exit(0);
+}
+
+static void __attribute__((noreturn))
+begin(int from, const struct child *child)
+{
+	(void)prctl(PR_SET_NAME, "syncer");
+	if (dup2(from, STDIN_FILENO) == -1)
+		fatal("syncer");
+	jail_enter(JAIL_SYNCER, child->uid, child->gid, child->root,
+	    child->rootless);
+	(void)close_range(STDIN_FILENO + 1, ~0U, 0);
+	serve(STDIN_FILENO);
+}
+
+/* Before the jail, which lets nobody fork; each goes into its own. */
+void
+syncer_fork(const struct child *child)
+{
+	int	 i, pair[2];
+
+	for (i = 0; i < SYNCERS; i++) {
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+		    pair) == -1)
+			fatal("syncer");
+		switch (fork()) {
+		case -1:
+			fatal("syncer");
+		case 0:
+			begin(pair[1], child);
+		}
+		close(pair[1]);
+		syncer.sockets[i] = pair[0];
+	}
+}
+
+/* ---- spoold's side */
+
+/* Take the answer of n, waiting for it if need be. */
+void
+syncer_wait(unsigned int n)
+{
+	struct synced	 answer;
+
+	if (read(syncer.sockets[n], &answer, sizeof(answer)) !=
+	    sizeof(answer))
+		batch_die("a sync of the log, whose process has ended");
+	if (answer.error != 0) {
+		errno = (int)answer.error;
+		log_errno(LOG_ERR, "spool", "sync of " WAL_NAME);
+		batch_die("a sync of the log");
+	}
+	syncer_took(answer.took);
+	syncer.done(n);
+}
+
+static void
+on_answer(int fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	syncer_wait((unsigned int)((struct event **)arg - syncer.events));
+}
+
+static void
+give_descriptor(int to, int fd)
+{
+	union descriptor control = { 0 };
+	struct cmsghdr	*header;
+	char		 octet = 0;
+	struct iovec	 piece = { &octet, 1 };
+	struct msghdr	 message = {
+		.msg_iov = &piece, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control)
+	};
+
+	header = CMSG_FIRSTHDR(&message);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	if (sendmsg(to, &message, 0) != 1)
+		fatal("syncer");
+}
+
+/* The log is there.  From now on done(n) tells that n has synced it. */
+void
+syncer_start(void (*done)(unsigned int))
+{
+	int	 i, fd;
+
+	syncer.done = done;
+	for (i = 0; i < SYNCERS; i++) {
+		if ((fd = open(WAL_NAME, O_RDONLY | O_CLOEXEC)) == -1)
+			fatal(WAL_NAME);
+		give_descriptor(syncer.sockets[i], fd);
+		close(fd);
+		syncer.events[i] = event_new(spoold_base(), syncer.sockets[i],
+		    EV_READ | EV_PERSIST, on_answer, &syncer.events[i]);
+		if (syncer.events[i] == NULL ||
+		    event_add(syncer.events[i], NULL) == -1)
+			fatalx("syncer: no event");
+	}
+}
+
+/* A sync of the log took so long, whoever made it. */
+void
+syncer_took(int64_t took)
+{
+	syncer.mean += (took - syncer.mean) / SMOOTH;
+}
+
+int64_t
+syncer_mean(void)
+{
+	return syncer.mean;
+}
+
+bool
+syncer_is_worth_it(void)
+{
+	return syncer.mean >= WORTH_IT;
+}
+
+/* Let n, which is idle, sync all that has been written by now. */
+void
+syncer_begin(unsigned int n)
+{
+	char	 octet = 0;
+
+	if (write(syncer.sockets[n], &octet, 1) != 1)
+		batch_die("a sync of the log, whose process has ended");
+}
