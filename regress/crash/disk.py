@@ -1,9 +1,11 @@
 """What a file system may hold after a cut of power.
 
-A recording is strace's output of one process (all octets in hexadecimal).
-From it the calls that change files are read, and what left by sockets.  The
-Disk takes them one after another; state() is one of the states it may be
-found in if the power goes now:
+A recording is strace's output of one process and its children (all octets in
+hexadecimal).  From it the calls that change files are read, and what left by
+sockets.  A sync that others' calls came in between covers what had been done
+when it began, and that from when it has returned.  The Disk takes them one
+after another; state() is one of the states it may be found in if the power
+goes now:
 
 - what was written to a file since its last sync is there or not, by pages of
   4 KiB or torn at sectors of 512 octets, each with any of its versions;
@@ -20,6 +22,8 @@ CALLS = ('open,openat,pwrite64,pwritev,write,writev,sendmsg,sendto,fsync,'
          'ftruncate,fallocate,mkdir,mkdirat,rmdir')
 PAGE, SECTOR = 4096, 512
 LINE = re.compile(r'^\d+ +(\w+)\((.*)\)\s+= (-?\d+)(?:<([^>]*)>)?')
+CUT = re.compile(r'^(\d+) +(\w+\(.*) <unfinished \.\.\.>$')
+REST = re.compile(r'^(\d+) +<\.\.\. \w+ resumed>(.*)$')
 DESCRIPTOR = re.compile(r'^\d+<([^>]*)>(?:, )?')
 STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 
@@ -30,13 +34,16 @@ def octets(text):
 
 def recorder(directory, program):
     """A program that runs another under strace; its output, in order of
-    time, are the files of that directory."""
+    time, are the files of that directory.  While there is a file `slow',
+    syncs take long."""
     path = os.path.join(directory, 'recorder')
     with open(path, 'w') as file:
         file.write('#!/bin/sh\n'
-                   'exec strace -D -f --seccomp-bpf -y -xx -s 99999999'
+                   '[ ! -e "%s/slow" ] ||'
+                   ' slow="-e inject=fdatasync:delay_enter=5000"\n'
+                   'exec strace -D -f --seccomp-bpf -y -xx -s 99999999 $slow'
                    ' -o "%s/trace.$(date +%%s%%N)" -e signal=none'
-                   ' -e trace=%s %s "$@"\n' % (directory, CALLS, program))
+                   ' -e trace=%s %s "$@"\n' % (directory, directory, CALLS, program))
     os.chmod(path, 0o755)
     return path
 
@@ -49,7 +56,18 @@ class Recording:
         self.top = directory
         self.events = []
         self.unknown = set()
+        self.begun = {}             # pid: a call that has not returned
         for line in lines:
+            if match := CUT.match(line):
+                self.begun[match[1]] = match[2]
+                self.take_begin(match[1], match[2])
+                continue
+            if match := REST.match(line):
+                line = '%s %s' % (match[1], self.begun.pop(match[1], '') +
+                                  match[2])
+                self.pid = match[1]
+            else:
+                self.pid = None
             match = LINE.match(line)
             if match and not match[3].startswith('-'):
                 self.take(match[1], match[2], int(match[3]),
@@ -76,6 +94,14 @@ class Recording:
             self.take_descriptor(call, arguments)
         else:
             self.take_names(call, arguments)
+
+    def take_begin(self, pid, text):
+        """A sync begins, and returns later."""
+        call, _, arguments = text.partition('(')
+        if call in ('fsync', 'fdatasync'):
+            path = self.inside(octets(DESCRIPTOR.match(arguments)[1]))
+            if path is not None:
+                self.events.append(('begin', path, pid))
 
     def take_open(self, arguments, opened):
         path = self.inside(opened)
@@ -116,7 +142,7 @@ class Recording:
                 self.unknown.add(call)
             self.events.append(('extend', path, int(rest[1]) + int(rest[2])))
         else:
-            self.events.append(('sync', path))
+            self.events.append(('sync', path, self.pid))
 
     def take_names(self, call, arguments):
         # The folder that a descriptor names stands before the string.
@@ -141,6 +167,8 @@ class File:
         self.size = 0
         self.written = 0            # size as the process sees it
         self.pending = []           # ('write', offset, data) ('size', size)
+        self.ever = 0               # changes that are pending no more
+        self.begun = {}             # what syncs cover that have not returned
 
     def write(self, offset, data):
         self.pending.append(('write', offset, data))
@@ -152,10 +180,14 @@ class File:
         self.pending.append(('size', size))
         self.written = size
 
-    def sync(self):
-        for change in self.pending:
-            self.size = put(self.data, self.size, change)
-        self.pending = []
+    def begin(self, pid):
+        self.begun[pid] = self.ever + len(self.pending)
+
+    def sync(self, pid=None):
+        covered = self.begun.pop(pid, self.ever + len(self.pending))
+        while self.ever < covered:
+            self.size = put(self.data, self.size, self.pending.pop(0))
+            self.ever += 1
 
     def state(self, choose, unit):
         """(data, size), of each unit the version that choose(count) says:
@@ -196,11 +228,22 @@ def put(data, size, change):
     return max(size, offset + len(new))
 
 
+def rename(names, changes):
+    """Apply changes that are made together."""
+    for name, what in changes:
+        if what is None:
+            names.pop(name, None)
+        else:
+            names[name] = what
+
+
 class Folder:
     def __init__(self):
         self.names = {}             # durable
         self.now = {}               # as the process sees it
         self.pending = []           # (name, what it is now, or None)
+        self.ever = 0
+        self.begun = {}
 
     def set(self, *changes):
         """Changes of names that are made together."""
@@ -211,18 +254,19 @@ class Folder:
                 self.now[name] = what
         self.pending.append(changes)
 
-    def sync(self):
-        self.names = dict(self.now)
-        self.pending = []
+    def begin(self, pid):
+        self.begun[pid] = self.ever + len(self.pending)
+
+    def sync(self, pid=None):
+        covered = self.begun.pop(pid, self.ever + len(self.pending))
+        while self.ever < covered:
+            rename(self.names, self.pending.pop(0))
+            self.ever += 1
 
     def state(self, choose):
         names = dict(self.names)
         for changes in self.pending[:choose(len(self.pending))]:
-            for name, what in changes:
-                if what is None:
-                    names.pop(name, None)
-                else:
-                    names[name] = what
+            rename(names, changes)
         return names
 
 
@@ -248,9 +292,11 @@ class Disk:
         what, path = event[:2]
         if what == 'sent':
             return
-        if what == 'sync':
+        if what == 'begin':
+            self.find(path).begin(event[2])
+        elif what == 'sync':
             if not self.deaf(path):
-                self.find(path).sync()
+                self.find(path).sync(event[2])
         elif what == 'write':
             self.find(path).write(*event[2:])
         elif what == 'append':

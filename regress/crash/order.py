@@ -83,6 +83,7 @@ class Order:
         return 'other', set()
 
     def leave(self, pid, call, text, result):
+        result = result.removesuffix(' (DELAYED)')
         if call in ('open', 'openat') and 'O_CREAT' in text:
             made = re.search(r'"body/(..)/(\w+)"', text)
             if made:

@@ -3,8 +3,9 @@
 
 powercut.py [STATES [SEED]]     the whole: so many states (default: all)
 
-spoold's writes are recorded while it takes, defers and finishes mail, is
-killed and starts again; then it is started from states that the disk may be
+spoold's writes are recorded while it takes, defers and finishes mail, on a
+disk whose syncs are long, is killed and starts again, and they are short;
+then it is started from states that the disk may be
 in after a cut: before each sync, with what was not synced lost or kept in
 any order (disk.py).  Each message whose commit had been answered must be in
 the queue with its recipients and each octet of its body, or in a worker's
@@ -101,6 +102,8 @@ def make_body(size):
 def record(top, rounds):
     """Messages that stay: {id: size}, those that pass: a set; and what was
     recorded."""
+    slow = os.path.join(top, 'slow')
+    open(slow, 'w').close()
     spool = Spool(top, disk.recorder(top, SPOOLD))
     kept, passing = {}, set()
 
@@ -115,7 +118,7 @@ def record(top, rounds):
 
     for i in range(rounds):
         send(1000)
-        spool.do('flood', 30, LATER)
+        spool.do('flood', 200, LATER)
         send(65536)
         send(65537)
         send(1000, 'local-ok@x')
@@ -128,9 +131,11 @@ def record(top, rounds):
         # The recorder misses the last call of what is killed: not that one.
         spool.do('flood', 1, LATER)
         spool.do('kill')
+        os.rename(slow, slow + '.no')
         spool.do('start')
         send(100000)
         spool.do('flood', 10, LATER)
+        os.rename(slow + '.no', slow)
     spool.do('stop')
     spool.process.stdin.close()
     spool.process.wait()

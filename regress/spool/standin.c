@@ -991,7 +991,10 @@ command_bench(long count, long at_once, size_t size, const char *recipient)
 	free(body);
 }
 
-/* Many messages at once, without waiting for what becomes of them. */
+/*
+ * Many messages, without waiting for what becomes of them; so far apart that
+ * some are committed while others wait for the disk.
+ */
 static void
 command_flood(long count, const char *recipient)
 {
@@ -1004,6 +1007,10 @@ command_flood(long count, const char *recipient)
 		if (!run_until(all_committed, 60) || !run_until(has_lease, 10))
 			break;
 		(void)send_message("a@b.test", recipient, body, 100);
+		if (i % 16 == 15) {
+			drain_all();
+			(void)usleep(2000);
+		}
 	}
 	wanted = count;
 	(void)run_until(all_committed, 60);
