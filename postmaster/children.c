@@ -532,8 +532,10 @@ children_reap(void)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if ((child = find(pid)) != NULL)
+	/* No other signal comes for who is missed here. */
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0 ||
+	    (pid == -1 && errno == EINTR))
+		if (pid > 0 && (child = find(pid)) != NULL)
 			on_death(child, status);
 	if (state.done != NULL)
 		run_stage();
