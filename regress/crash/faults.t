@@ -167,7 +167,9 @@ done
 kill $load
 wait $load 2>/dev/null
 
-is "mail is taken again after each of them" "$(cat "$SCRATCH/stuck")" ""
+is "mail is taken again after each of them" "$(cat "$SCRATCH/stuck")" "" ||
+    diag "$(grep -E ' (started|ended|start|fatal|violation|spool|reload) ' \
+    "$SCRATCH/log" | tail -n 60)"
 diag "$tried of $# faults in $(($(date +%s) - begun)) s," \
     "$(awk "{ n += \$1 } END { print n }" "$SCRATCH/injected") calls failed"
 diag "not called meanwhile: $(awk '$1 == 0 { print $2 }' \
