@@ -34,6 +34,7 @@
 #	not_ok NAME COMMAND ...	one test: does it fail
 #	is NAME GOT WANTED	one test: are they equal
 #	like NAME TEXT PATTERN	one test: grep -E
+#				(these return whether it passed)
 #	diag TEXT		a remark
 #	skip_all REASON		end: this machine cannot run it
 #	need_root		skip_all unless root
@@ -87,8 +88,9 @@ ok() {
 	if [ "$status" -ne 0 ]; then
 		status=1
 	fi
-	tap_result "$status" "$name" || diag "$* ->" "$(tail -n 20 \
-	    "$SCRATCH/.output")"
+	tap_result "$status" "$name" && return
+	diag "$* ->" "$(tail -n 20 "$SCRATCH/.output")"
+	return 1
 }
 
 not_ok() {
@@ -108,6 +110,7 @@ is() {
 		tap_result 0 "$1"
 	else
 		tap_result 1 "$1" || { diag "got: $2"; diag "wanted: $3"; }
+		return 1
 	fi
 }
 
@@ -116,6 +119,7 @@ like() {
 		tap_result 0 "$1"
 	else
 		tap_result 1 "$1" || { diag "got: $2"; diag "wanted: $3"; }
+		return 1
 	fi
 }
 
