@@ -554,7 +554,8 @@ on_readable(int fd, short events, void *arg)
 {
 	struct link *link = arg;
 	const char *why = NULL;
-	size_t total = 0, room = 0;
+	size_t total = 0, room, fds;
+	bool all = false;
 	long n = 0, need;
 
 	(void)fd;
@@ -565,16 +566,18 @@ on_readable(int fd, short events, void *arg)
 			why = "unknown type or wrong length";
 			break;
 		}
-		/* A read that left room has got all: no other to hear so. */
-		if (total >= READ_PER_TURN || (size_t)n < room)
+		if (total >= READ_PER_TURN || all)
 			break;
 		frame_in_reserve(&link->in, (size_t)need > READ_AT_ONCE ?
 		    (size_t)need : READ_AT_ONCE);
 		room = link->in.size - link->in.end;
+		fds = link->in.fd_count;
 		n = frame_in_read(&link->in, link->fd, link->with_fds);
 		if (n <= 0)
 			break;
 		total += (size_t)n;
+		/* It left room: that was all, or a descriptor ended it. */
+		all = (size_t)n < room && link->in.fd_count == fds;
 		link->heard = true;
 		if (link->role->arrived != NULL)
 			link->role->arrived();

@@ -96,8 +96,7 @@ on_user_worker(struct link *link, struct frame *frame, void *arg)
 {
 	(void)link;
 	(void)arg;
-	seen.asked++;
-	seen.ids[0] = frame->id;
+	seen.ids[seen.asked++] = frame->id;
 }
 
 static void
@@ -105,6 +104,9 @@ on_user_worker_ans(struct link *link, struct frame *frame, void *context)
 {
 	(void)link;
 	(void)context;
+	seen.answered++;
+	if (seen.fd != -1)
+		close(seen.fd);
 	seen.fd = frame->fd;
 	frame->fd = -1;
 }
@@ -378,6 +380,35 @@ test_descriptor_travels(void **unused)
 	link_free(b);
 }
 
+/* Each ends a read, and yet all that came at once is one turn's. */
+static void
+test_descriptors_come_together(void **unused)
+{
+	struct w_user_worker_req req = { .id = 7, .kind = WORKER_MAILBOX };
+	struct w_user_worker_ans ans = { .id = 7, .verdict = USER_OK };
+	struct link *a, *b;
+	int i, fds[2];
+
+	(void)unused;
+	pair(&spoold, &deliver, &a, &b);
+	for (i = 0; i < 8; i++)
+		link_ask(a, IMSG_USER_WORKER_REQ, &req, NULL, 0, -1, NULL);
+	turns();
+	assert_int_equal(seen.asked, 8);
+	for (i = 0; i < 8; i++) {
+		assert_int_equal(pipe(fds), 0);
+		close(fds[1]);
+		link_answer(b, IMSG_USER_WORKER_ANS, seen.ids[i], &ans, NULL,
+		    0, fds[0]);
+	}
+	link_flush(b);
+	event_base_loop(base, EVLOOP_ONCE);
+	assert_int_equal(seen.answered, 8);
+	close(seen.fd);
+	link_free(a);
+	link_free(b);
+}
+
 /* Send raw octets to an owner and expect its link to be closed. */
 static void
 violate(const void *octets, size_t length, const char *why)
@@ -624,6 +655,7 @@ main(void)
 		cmocka_unit_test(test_loss_fails_asks),
 		cmocka_unit_test(test_who_died),
 		cmocka_unit_test(test_descriptor_travels),
+		cmocka_unit_test(test_descriptors_come_together),
 		cmocka_unit_test(test_violations),
 		cmocka_unit_test(test_answer_to_nothing),
 		cmocka_unit_test(test_noise),
