@@ -16,10 +16,10 @@
 
 #include "account.h"
 #include "group.h"
+#include "nsswitch.h"
 #include "passwd.h"
 
 #define PASSWD		"/etc/passwd"
-#define NSSWITCH	"/etc/nsswitch.conf"
 #define NAME_LENGTH_MAX	255
 #define STRINGS_MIN	1024
 #define STRINGS_MAX	(1024 * 1024)
@@ -147,16 +147,12 @@ file_is_first(void)
 {
 	static struct stat	 known;
 	static bool		 first;
-	struct stat		 st;
 
-	if (stat(NSSWITCH, &st) == -1)
+	switch (nsswitch_is_new(NSSWITCH, &known)) {
+	case -1:
 		return false;
-	if (st.st_ino != known.st_ino || st.st_dev != known.st_dev ||
-	    st.st_size != known.st_size ||
-	    st.st_mtim.tv_sec != known.st_mtim.tv_sec ||
-	    st.st_mtim.tv_nsec != known.st_mtim.tv_nsec) {
-		first = passwd_files_first(NSSWITCH, "passwd:");
-		known = st;
+	case 1:
+		first = passwd_files_first(NSSWITCH);
 	}
 	return first;
 }
@@ -216,8 +212,8 @@ services_load(char *words, const char *except)
 {
 	char *word, *rest = NULL;
 
-	for (word = strtok_r(words, " \t\n", &rest); word != NULL;
-	    word = strtok_r(NULL, " \t\n", &rest)) {
+	for (word = strtok_r(words, " \t", &rest); word != NULL;
+	    word = strtok_r(NULL, " \t", &rest)) {
 		if (!isalpha((unsigned char)*word) ||
 		    strcmp(word, "files") == 0 || strcmp(word, except) == 0)
 			continue;
@@ -235,16 +231,16 @@ static bool
 every_service_loads(const char *database, const char *except)
 {
 	FILE *file;
-	char *line = NULL;
-	size_t size = 0, length = strlen(database);
+	char *line = NULL, *words;
+	size_t size = 0;
 	bool sound = true;
 
 	if ((file = fopen(NSSWITCH, "re")) == NULL)
 		return true;
 	while (sound && getline(&line, &size, file) != -1) {
-		line[strcspn(line, "#")] = '\0';
-		if (strncmp(line, database, length) == 0)
-			sound = services_load(line + length, except);
+		words = nsswitch_services(line, database);
+		if (words != NULL)
+			sound = services_load(words, except);
 	}
 	free(line);
 	(void)fclose(file);
@@ -258,16 +254,16 @@ account_load_services(void)
 
 	/* What was read of the configuration is the children's as well. */
 	(void)file_is_first();
-	(void)every_service_loads("passwd:", except);
-	(void)every_service_loads("group:", except);
-	(void)every_service_loads("initgroups:", except);
+	(void)every_service_loads("passwd", except);
+	(void)every_service_loads("group", except);
+	(void)every_service_loads("initgroups", except);
 }
 
 int
 account_prepare(const char **why)
 {
 	no_is_unsure = false;
-	if (!every_service_loads("passwd:", "")) {
+	if (!every_service_loads("passwd", "")) {
 		no_is_unsure = true;
 		*why = "a service that nsswitch.conf names for accounts is "
 		    "installed but does not load";

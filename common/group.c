@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "group.h"
+#include "nsswitch.h"
 
 #define GROUP		"/etc/group"
-#define NSSWITCH	"/etc/nsswitch.conf"
 #define CHUNK		16384	/* octets; longer lines are not for us */
 #define FIRST_ROOM	16		/* groups */
 #define ROOM_MAX	65536		/* as the kernel's */
@@ -219,7 +219,7 @@ static bool
 only_files(const char *path, bool *systemd)
 {
 	FILE *file;
-	char *line = NULL;
+	char *line = NULL, *words;
 	size_t size = 0;
 	bool result = false;
 
@@ -227,14 +227,14 @@ only_files(const char *path, bool *systemd)
 	if ((file = fopen(path, "re")) == NULL)
 		return false;
 	while (getline(&line, &size, file) != -1) {
-		line[strcspn(line, "#\n")] = '\0';
 		/* With a line of their own the rules are others. */
-		if (strstr(line, "initgroups") != NULL) {
+		if (nsswitch_services(line, "initgroups") != NULL) {
 			result = false;
 			break;
 		}
-		if (strncmp(line, "group:", 6) == 0 &&
-		    !(result = words_are_files(line + 6, systemd)))
+		words = nsswitch_services(line, "group");
+		if (words != NULL &&
+		    !(result = words_are_files(words, systemd)))
 			break;
 	}
 	free(line);
@@ -283,16 +283,12 @@ groups_are_files(const char *path, const char *root)
 {
 	static struct stat	 known;
 	static bool		 files, systemd;
-	struct stat		 st;
 
-	if (stat(path, &st) == -1)
+	switch (nsswitch_is_new(path, &known)) {
+	case -1:
 		return false;
-	if (st.st_ino != known.st_ino || st.st_dev != known.st_dev ||
-	    st.st_size != known.st_size ||
-	    st.st_mtim.tv_sec != known.st_mtim.tv_sec ||
-	    st.st_mtim.tv_nsec != known.st_mtim.tv_nsec) {
+	case 1:
 		files = only_files(path, &systemd);
-		known = st;
 	}
 	return files && (!systemd || systemd_is_silent(root));
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "account.h"
+#include "nsswitch.h"
 #include "passwd.h"
 
 #define CHUNK	16384		/* octets; longer lines are not for us */
@@ -156,20 +157,19 @@ passwd_find(const char *path, const char *name, struct account *account)
 }
 
 bool
-passwd_files_first(const char *path, const char *database)
+passwd_files_first(const char *path)
 {
 	FILE *file;
-	char *line = NULL, *word, *rest;
-	size_t size = 0, length = strlen(database);
+	char *line = NULL, *words, *word, *rest;
+	size_t size = 0;
 	bool first = false;
 
 	if ((file = fopen(path, "re")) == NULL)
 		return false;
 	while (getline(&line, &size, file) != -1) {
-		line[strcspn(line, "#\n")] = '\0';
-		if (strncmp(line, database, length) != 0)
+		if ((words = nsswitch_services(line, "passwd")) == NULL)
 			continue;
-		word = strtok_r(line + length, " \t", &rest);
+		word = strtok_r(words, " \t", &rest);
 		first = word != NULL && strcmp(word, "files") == 0;
 		/* [SUCCESS=continue] and the like change what is taken. */
 		word = strtok_r(NULL, " \t", &rest);

@@ -19,8 +19,8 @@ int	passwd_find(const char *, const char *, struct account *);
 
 /*
  * Does the configuration at this path, of the form of nsswitch.conf(5), take
- * what the files say of this database ("passwd:") before all else says?
+ * what the file of accounts says before all else?
  */
-bool	passwd_files_first(const char *, const char *);
+bool	passwd_files_first(const char *);
 
 #endif

@@ -1,5 +1,5 @@
 /* links: ctl/envelope.c ctl/identity.c ctl/message.c common/header.c
- * common/account.c common/group.c common/passwd.c
+ * common/account.c common/group.c common/passwd.c common/nsswitch.c
  * common/address.c common/log.c common/clock.c
  * common/queueid.c */
 /*

@@ -1,7 +1,7 @@
 /* links: deliver/command.c deliver/mailer.c deliver/job.c common/target.c
  *	common/conf.c common/conf_keyword.c common/conf_lex.c
  *	common/conf_parse.c common/conf_value.c common/account.c common/group.c
- *	common/passwd.c
+ *	common/passwd.c common/nsswitch.c
  *	common/log.c common/clock.c common/queueid.c */
 /*
  * Arguments, environment and exit codes of programs; the table of mailers.

@@ -1,4 +1,4 @@
-/* links: common/group.c */
+/* links: common/group.c common/nsswitch.c */
 /*
  * The groups of a user are found in group(5) as libc finds them, are left to
  * it where a line is odd, and are the file's alone only where nothing else
@@ -220,6 +220,10 @@ test_configuration(void **state)
 		{ "group: files systemd\ninitgroups: files\n", false },
 		{ "initgroups: files\ngroup: files\n", false },
 		{ "group: files\ngroup: files sss\n", false },
+		{ "group: files\n\tgroup: files sss\n", false },
+		{ "group: files\ngroup files sss\n", false },
+		{ "group: files\n initgroups sss\n", false },
+		{ "group: files\nnetgroup: sss\ngroups: sss\n", true },
 		{ "group:\n", false },
 		{ "passwd: files\n", false },
 		{ "", false }

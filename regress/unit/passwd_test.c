@@ -1,4 +1,5 @@
-/* links: common/passwd.c common/account.c common/group.c */
+/* links: common/passwd.c common/account.c common/group.c
+ *	common/nsswitch.c */
 /*
  * A line of passwd(5) is found wherever it stands, is taken as getpwnam_r(3)
  * would, and is left to that if it is odd.
@@ -174,6 +175,11 @@ test_files_first(void **state)
 		{ "# passwd: sss\npasswd:\tfiles\n", true },
 		{ "passwd:files # sss\n", true },
 		{ "passwd: files", true },
+		{ "  passwd: files\n", true },
+		{ "passwd files\n", true },
+		{ "passwd: files\n passwd: sss\n", false },
+		{ "passwd: files\npasswd\tsss files\n", false },
+		{ "passwd: files\npasswd\nxpasswd: sss\n", true },
 		{ "passwd: sss files\n", false },
 		{ "passwd: compat\n", false },
 		{ "passwd: files [SUCCESS=continue] sss\n", false },
@@ -186,10 +192,10 @@ test_files_first(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		fill(cases[i].text);
-		assert_int_equal(passwd_files_first(path, "passwd:"),
+		assert_int_equal(passwd_files_first(path),
 		    cases[i].first);
 	}
-	assert_false(passwd_files_first("/no/such/file", "passwd:"));
+	assert_false(passwd_files_first("/no/such/file"));
 }
 
 int

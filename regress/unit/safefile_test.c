@@ -1,4 +1,5 @@
-/* links: common/safefile.c common/account.c common/passwd.c common/group.c */
+/* links: common/safefile.c common/account.c common/passwd.c common/group.c
+ *	common/nsswitch.c */
 /*
  * Files that decide about mail are read only if nobody else could have
  * written them; accounts are yes, no or "not now".
