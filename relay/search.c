@@ -46,6 +46,7 @@ struct search {
 	struct endpoint	*full;		/* the first without room; held */
 	struct endpoint	*next;		/* after that has failed; held */
 	unsigned int	 next_rank;
+	const struct host *next_host;	/* the scout's */
 	struct conversation *conversation;	/* while GREETING */
 	bool		 clear;		/* TLS has failed here */
 	unsigned int	 tried;		/* addresses */
@@ -131,6 +132,7 @@ look_further(struct search *search)
 		scout_next(search->scout);
 		return;
 	}
+	hop_saw(search->hop, search->next_host, search->next, NULL);
 	take_up(search, search->next);
 	search->rank = search->next_rank;
 	search->next = NULL;
@@ -353,13 +355,14 @@ on_sighting(const struct sighting *sighting, void *arg)
 	search->tried++;
 	e = endpoint_get(sighting->host, sighting->address,
 	    hop_policy(search->hop), sighting->secret, sighting->security);
-	hop_saw(search->hop, sighting->host, e, NULL);
 	if (search->full != NULL && sighting->rank != search->rank) {
 		search->next = e;
 		search->next_rank = sighting->rank;
+		search->next_host = sighting->host;
 		wait_for_room(search);
 		return;
 	}
+	hop_saw(search->hop, sighting->host, e, NULL);
 	take_up(search, e);
 	search->rank = sighting->rank;
 	consider(search);

@@ -904,6 +904,41 @@ goes_where_there_is_room(void **state)
 	test.hold = test.dead = false;
 }
 
+/* Who rests at one less good is not taken while a better one is full. */
+static void
+leaves_the_next_alone(void **state)
+{
+	struct conversation *spare, *full;
+	int i;
+
+	(void)state;
+	forget();
+	test.hold = true;
+	submit("two", "10-spare.test");
+	turn();
+	spare = busy();
+	for (i = 0; i < 2; i++) {
+		submit("two", "10-full.test");
+		turn();
+	}
+	finish(spare, spare->t);
+	spare->t = NULL;
+	go_on(spare);
+	for (i = 0; i < 2; i++)
+		submit("two", "10-full.test+20-spare.test");
+	turn();
+	full = busy();
+	finish(full, full->t);
+	full->t = NULL;
+	go_on(full);
+	turn();
+	assert_null(spare->t);
+	let_go();
+	assert_int_equal(test.done, 5);
+	assert_null(strstr(test.answer.host, "spare.test"));
+	test.hold = false;
+}
+
 /* Room that comes about while it is looked for elsewhere is used. */
 static void
 finds_room_that_came_about(void **state)
@@ -1227,6 +1262,7 @@ main(void)
 		cmocka_unit_test(defers_what_cannot_be_watched),
 		cmocka_unit_test(keeps_the_limit),
 		cmocka_unit_test(goes_where_there_is_room),
+		cmocka_unit_test(leaves_the_next_alone),
 		cmocka_unit_test(finds_room_that_came_about),
 		cmocka_unit_test(serves_in_order),
 		cmocka_unit_test(yields_to_others),
