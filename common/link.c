@@ -606,9 +606,9 @@ on_pause_over(int fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
+	/* What waits to be sent is tried as this turn ends: flush_all(). */
 	if (event_add(link->readable, NULL) == -1)
 		pause_link(link);
-	flush(link);
 }
 
 void

@@ -25,6 +25,7 @@
 #include "link.h"
 #include "log.h"
 #include "loop.h"
+#include "unwatched.h"
 
 static struct event_base *base;
 
@@ -33,12 +34,13 @@ static struct event_base *base;
 static struct {
 	bool	 on;
 	int	 tries;		/* meanwhile */
+	int	 most;		/* then it is over; 0 none */
 } lack;
 
 static bool
 is_lacking(void)
 {
-	if (!lack.on)
+	if (!lack.on || (lack.most > 0 && lack.tries == lack.most))
 		return false;
 	errno = lack.tries++ % 2 == 0 ? ENOMEM : ENOBUFS;
 	return true;
@@ -619,6 +621,32 @@ test_want_of_memory(void **state)
 	}
 }
 
+/* So does who waits for nothing else; and a link that cannot be watched. */
+static void
+test_want_of_memory_at_the_ends(void **state)
+{
+	struct link *a, *b;
+
+	(void)state;
+	unwatched = 2;
+	pair(&asker, &owner, &a, &b);
+	assert_int_equal(unwatched, 0);
+	ask(a, NULL);
+	lack.tries = 0;
+	lack.most = 2;
+	lack.on = true;
+	alarm(10);
+	link_drain(a);
+	alarm(0);
+	lack.on = false;
+	lack.most = 0;
+	assert_int_equal(link_output(a), 0);
+	while (seen.asked == 0)
+		turns();
+	link_free(a);
+	link_free(b);
+}
+
 /* A type, a length and an end that are wrong. */
 static void
 test_buffered_wrong(void **state)
@@ -662,6 +690,7 @@ main(void)
 		cmocka_unit_test(test_buffered),
 		cmocka_unit_test(test_buffered_wrong),
 		cmocka_unit_test(test_want_of_memory),
+		cmocka_unit_test(test_want_of_memory_at_the_ends),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -54,6 +54,7 @@ static struct {
 	char		 trail[1024];	/* of what was connected to */
 	bool		 hold;		/* transactions are not answered */
 	bool		 yields;	/* after one, to other hops */
+	bool		 halts;		/* the loop, after each look-up */
 	bool		 dead;		/* dying.test greets nobody any more */
 	int		 awaited;
 	int		 done;		/* recipients */
@@ -78,6 +79,13 @@ later(event_callback_fn fn, void *arg)
 
 	assert_int_equal(event_base_once(test.child.base, -1, EV_TIMEOUT, fn,
 	    arg, &now), 0);
+}
+
+static void
+halt(void)
+{
+	if (test.halts)
+		event_base_loopbreak(test.child.base);
 }
 
 /* ---- DNS ---- */
@@ -141,6 +149,7 @@ answer_lookup(int fd, short events, void *arg)
 				    &addresses[answer.count++]), 0);
 		answer.result = answer.count > 0 ? DNS_OK : DNS_NONE;
 	}
+	halt();
 	if (l->fn != NULL)
 		l->fn(&answer, l->arg);
 	free(l);
@@ -258,6 +267,7 @@ answer_dane(int fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	security->level = TLS_OPPORTUNISTIC;
+	halt();
 	if (dane->fn != NULL)
 		dane->fn(security, dane->arg);
 	else
@@ -803,14 +813,21 @@ used(void)
 }
 
 static struct conversation *
-busy(void)
+busy_at(const char *host)
 {
 	size_t i;
 
 	for (i = 0; i < test.made; i++)
-		if (test.talks[i].t != NULL)
+		if (test.talks[i].t != NULL &&
+		    strstr(test.talks[i].endpoint->name, host) != NULL)
 			return &test.talks[i];
 	return NULL;
+}
+
+static struct conversation *
+busy(void)
+{
+	return busy_at("");
 }
 
 /* Have held transactions answered, one after the other. */
@@ -886,11 +903,15 @@ goes_where_there_is_room(void **state)
 		submit("two", "10-dying2.test");
 		turn();
 	}
-	submit("two", "10-dying2.test+20-spare.test");
+	for (i = 0; i < 2; i++) {
+		submit("two", "10-full.test");
+		turn();
+	}
+	submit("two", "10-dying2.test+20-full.test+20-spare.test");
 	turn();
 	test.dead = true;
 	test.trail[0] = '\0';
-	while ((c = busy()) != NULL) {
+	while ((c = busy_at("dying2.test")) != NULL) {
 		finish(c, c->t);
 		c->t = NULL;
 		close_conversation(c);
@@ -898,10 +919,49 @@ goes_where_there_is_room(void **state)
 	turn();
 	turn();
 	assert_string_equal(test.trail, "dying2.test");
+	assert_non_null(busy_at("spare.test"));
 	let_go();
-	assert_int_equal(test.done, 3);
-	assert_non_null(strstr(test.answer.host, "spare.test"));
+	assert_int_equal(test.done, 5);
 	test.hold = test.dead = false;
+}
+
+/* A search that is over holds none that it has passed by, or not come to. */
+static void
+holds_no_endpoint_for_ever(void **state)
+{
+	const struct endpoint *full, *spare;
+	unsigned int held[2] = { 0 };
+	char hops[2][96];
+	int round, i;
+
+	(void)state;
+	test.hold = true;
+	for (round = 0; round < 3; round++) {
+		forget();
+		for (i = 0; i < 2; i++) {
+			submit("two", "10-full.test");
+			turn();
+		}
+		/* New ones, which remember what they have come to. */
+		snprintf(hops[0], sizeof(hops[0]), "10-full.test+"
+		    "10-full.test+10-spare.test+%d-a.test", 30 + round);
+		snprintf(hops[1], sizeof(hops[1]), "10-full.test+"
+		    "20-spare.test+%d-a.test", 30 + round);
+		for (i = 0; i < 2; i++)
+			submit("two", hops[i]);
+		turn();
+		full = busy_at("full.test")->endpoint;
+		spare = busy_at("spare.test")->endpoint;
+		let_go();
+		assert_int_equal(test.done, 4);
+		if (round > 0) {
+			assert_int_equal(full->holders, held[0] + 2);
+			assert_int_equal(spare->holders, held[1] + 1);
+		}
+		held[0] = full->holders;
+		held[1] = spare->holders;
+	}
+	test.hold = false;
 }
 
 /* Who rests at one less good is not taken while a better one is full. */
@@ -955,14 +1015,17 @@ finds_room_that_came_about(void **state)
 			turn();
 		}
 		submit("two", "10-full.test+20-spare.test");
+		test.halts = true;
 		for (i = 0; i < when; i++)
 			event_base_loop(test.child.base, EVLOOP_NONBLOCK);
+		test.halts = false;
 		while ((c = busy()) != NULL) {
 			finish(c, c->t);
 			c->t = NULL;
 			go_on(c);
 		}
 		turn();
+		assert_non_null(busy());
 		let_go();
 		assert_int_equal(test.done, 3);
 		assert_true(hop_all_idle());
@@ -1262,6 +1325,7 @@ main(void)
 		cmocka_unit_test(defers_what_cannot_be_watched),
 		cmocka_unit_test(keeps_the_limit),
 		cmocka_unit_test(goes_where_there_is_room),
+		cmocka_unit_test(holds_no_endpoint_for_ever),
 		cmocka_unit_test(leaves_the_next_alone),
 		cmocka_unit_test(finds_room_that_came_about),
 		cmocka_unit_test(serves_in_order),

@@ -88,6 +88,7 @@ test_refusals(void **state)
 		{ 550, "", "550 5.7.1 Refused\r\n" },
 		{ 250, "what", "550 5.7.1 what\r\n" },
 		{ 550, "5.7.1000 x", "550 5.7.1 5.7.1000 x\r\n" },
+		{ 550, "no\r\n250 Ok\x7f\xe4", "550 5.7.1 no??250 Ok??\r\n" },
 	};
 	char text[REPLY_MAX];
 	size_t i;
