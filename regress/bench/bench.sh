@@ -39,7 +39,8 @@ TOP=$(cd "$BENCH/../.." && pwd)
 . "$TOP/regress/e2e/suite.sh"
 
 # A disk, and not what may be memory.
-scratch=$(mktemp -d /var/tmp/postmaster-bench.XXXXXX)
+scratch=$(mktemp -d "${BENCH_DIR:-/var/tmp}/postmaster-bench.XXXXXX") ||
+    exit 1
 chmod 0755 "$scratch"
 if [ "$STAGE" = "$SCRATCH/stage" ]; then
 	mv "$STAGE" "$scratch/stage"
