@@ -344,6 +344,7 @@ batch_finish(void)
 	int	 i;
 
 	batch.ending = true;
+	settle();
 	for (i = 0; i < BATCH_WORKS && !batch_idle() && !batch.stalled; i++)
 		run_batch(NULL);
 }
