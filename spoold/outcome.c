@@ -358,10 +358,12 @@ outcome_done(struct work *work, int result)
 static void
 reserve_for(struct outcome *outcome, struct message *message)
 {
-	if (message == NULL || !queue_reserve(1))
+	if (message == NULL)
 		return;
-	outcome->reserved++;
-	message->fresh = true;
+	if (queue_reserve(1)) {
+		outcome->reserved++;
+		message->fresh = true;
+	}
 	queue_expect(message);
 }
 

@@ -135,14 +135,17 @@ queue_add_fresh(struct message *message)
 	RB_INSERT(by_fresh, &queue.fresh, message);
 }
 
-/* It is about to be committed as new: the mark must not pass it. */
+/*
+ * It is about to be committed.  If as new, the mark must not pass it, and its
+ * routes are asked for; if as due, its rows are not taken before it is on disk.
+ */
 void
 queue_expect(struct message *message)
 {
 	struct recipient	*recipient;
 
 	queue_add(message);
-	if (batch_is_long())
+	if (!message->fresh || batch_is_long())
 		return;
 	TAILQ_FOREACH(recipient, &message->recipients, of_message)
 		if (!recipient->refused)
@@ -208,6 +211,16 @@ queue_take(struct recipient *recipient)
 		attempt_dispatch(recipient);
 }
 
+/* It was committed as due: it is fetched like any other. */
+static void
+leave_to_fetch(struct message *message)
+{
+	queue_due_at(TAILQ_FIRST(&message->recipients)->next);
+	queue_wake();
+	queue_forget(message);
+	message_free(message);
+}
+
 /* A message that was committed, with all its recipients. */
 void
 queue_enter(struct message *message)
@@ -216,9 +229,7 @@ queue_enter(struct message *message)
 
 	message->committed = true;
 	if (!message->fresh) {
-		queue_due_at(0);
-		queue_wake();
-		message_free(message);
+		leave_to_fetch(message);
 		return;
 	}
 	queue_add(message);

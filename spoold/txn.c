@@ -390,8 +390,8 @@ on_txn_commit(struct link *link, struct frame *frame, void *arg)
 	if (queue_reserve(message->rows)) {
 		message->fresh = true;
 		incoming->reserved = message->rows;
-		queue_expect(message);
 	}
+	queue_expect(message);
 	incoming->work.prepare = message->in_file ? prepare_incoming : NULL;
 	incoming->work.run = run_incoming;
 	incoming->work.done = incoming_done;
