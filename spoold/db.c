@@ -302,6 +302,19 @@ db_checkpoint(void)
 	return 0;
 }
 
+/*
+ * Carry over what an earlier process left in the log.  If it ended at a sync
+ * that failed, the kernel may hold that in memory alone and think it is on
+ * disk; what is committed behind it would be lost with it.
+ */
+static void
+carry_over(void)
+{
+	if (db_checkpoint() == -1)
+		log_note(LOG_WARNING, "spool", WAL_NAME " cannot be carried"
+		    " over at the start: %s", db.why);
+}
+
 /* Allocate the log, so that a full disk cannot keep results out of it. */
 static void
 allocate_wal(void)
@@ -633,6 +646,7 @@ db_open(void)
 		migrate();
 	prepare_all();
 	(void)sqlite3_wal_hook(db.handle, on_commit, NULL);
+	carry_over();
 	allocate_wal();
 }
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,11 @@ class Slow(spooling.Spool):
     def syncs(self):
         """How many spoold has made itself."""
         return self.read('trace').count('fdatasync(')
+
+    def delay(self, seconds):
+        """Let each sync of the syncers take so long."""
+        return self.trace('-e', 'inject=fdatasync:delay_enter=%d' %
+                          (seconds * 1000000))
 
     def trace(self, *options):
         """Trace the syncers."""
@@ -110,6 +116,40 @@ def test_work():
     spool.end()
 
 
+def test_end():
+    spool = Slow()
+    tracer = spool.delay(3)
+    sent = spool.send('local-ok@x')
+    ok('a result waits for its sync', not spool.log('delivered', sent) and
+       'delivered %s 1 ok' % sent in spool.events(), spool.read('log'))
+    spool.do('stop')
+    ok('spoold ends when it has told what it stored',
+       len(spool.log('delivered', sent)) == 1, spool.read('log'))
+    tracer.wait()
+    spool.end()
+
+
+def test_order():
+    """A window that is full when two come, and not when one is on disk."""
+    spool = Slow('window=2')
+    held = spool.send('relay-hold@x,relay-hold@y')
+    due = spool.send('local-ok@x')
+    tracer = spool.delay(3)
+    ok('the window is full', spool.do('held') == ['ok', '1'] and
+       not spool.events(due), spool.events())
+    spool.do('let', 1)
+    last = spool.send('local-ok@x', wait=0)
+    ok('what was stored as due meanwhile is not tried before it is on disk',
+       last is not None and not spool.events(last) and
+       spool.log('relayed', held), (spool.events(), spool.read('log')))
+    spool.do('run', 2)
+    ok('but then', len(spool.events(due)) == 1 and
+       len(spool.events(last)) == 1, (spool.events(), spool.read('log')))
+    tracer.terminate()
+    tracer.wait()
+    spool.end()
+
+
 def test_error():
     for error in 'EIO', 'ENOSPC':
         spool = Slow()
@@ -126,6 +166,11 @@ def test_error():
         tracer.wait()
         spool.do('kill')
         spool.do('start')
+        shutil.copy(os.path.join(spool.directory, 'spool.db'), spool.top)
+        ok('what may never have reached the disk is written once more before'
+           ' anything is behind it', sqlite3.connect(
+               os.path.join(spool.top, 'spool.db')).execute(
+               'SELECT count(*) FROM message').fetchone() == (2,))
         again = spool.send('local-ok@x')
         ok('the next one takes mail, and has what was taken before',
            'delivered %s 1 ok' % again in spool.events() and
