@@ -238,6 +238,8 @@ on_synced(unsigned int n)
 		batch.out--;
 		batch.landed = true;
 		finish(&batch.flights[n], 0);
+		/* What has left made room in its lane, where others wait. */
+		queue_wake();
 	}
 }
 
