@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -123,14 +124,18 @@ syncer_fork(const struct child *child)
 
 /* ---- spoold's side */
 
-/* Take the answer of n, waiting for it if need be. */
-void
-syncer_wait(unsigned int n)
+/* Take the answer of n, if it is there. */
+static bool
+take_answer(unsigned int n)
 {
 	struct synced	 answer;
+	ssize_t		 length;
 
-	if (read(syncer.sockets[n], &answer, sizeof(answer)) !=
-	    sizeof(answer))
+	length = recv(syncer.sockets[n], &answer, sizeof(answer),
+	    MSG_DONTWAIT);
+	if (length == -1 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (length != sizeof(answer))
 		batch_die("a sync of the log, whose process has ended");
 	if (answer.error != 0) {
 		errno = (int)answer.error;
@@ -139,14 +144,27 @@ syncer_wait(unsigned int n)
 	}
 	syncer_took(answer.took);
 	syncer.done(n);
+	return true;
 }
 
+/* Take the answer of n, which is at work, when it comes. */
+void
+syncer_wait(unsigned int n)
+{
+	struct pollfd	 answer = { syncer.sockets[n], POLLIN, 0 };
+
+	while (!take_answer(n))
+		(void)poll(&answer, 1, -1);
+}
+
+/* The answer may have been waited for since the loop has seen it. */
 static void
 on_answer(int fd, short events, void *arg)
 {
 	(void)fd;
 	(void)events;
-	syncer_wait((unsigned int)((struct event **)arg - syncer.events));
+	(void)take_answer((unsigned int)((struct event **)arg -
+	    syncer.events));
 }
 
 static void
