@@ -830,7 +830,7 @@ start_spoold(void)
 {
 	struct w_start_listener_ntf	 listener;
 	struct w_start_go_ntf		 go;
-	uint64_t			 ready;
+	struct pollfd			 up[2] = { { .events = POLLIN } };
 	int				 pair[2], event, control;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1 ||
@@ -873,8 +873,10 @@ start_spoold(void)
 	(void)snprintf(go.root, sizeof(go.root), "%s", s.directory);
 	(void)strcpy(go.hostname, "here.test");
 	tell_start(IMSG_START_GO_NTF, &go, -1);
-	if (read(event, &ready, sizeof(ready)) != sizeof(ready))
-		err(1, "eventfd");
+	up[0].fd = event;
+	up[1].fd = s.start;
+	if (poll(up, 2, -1) == -1 || up[0].revents == 0)
+		errx(1, "spoold ended before it was ready");
 	close(event);
 }
 
