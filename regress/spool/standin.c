@@ -103,17 +103,38 @@ event_line(const char *what, uint64_t id, uint32_t row, const char *text)
 	fflush(s.events);
 }
 
+/* Those that begin with spoold; each is NULL when it has ended. */
+static struct link **const links[] = {
+	&s.smtpd, &s.policyd, &s.deliver, &s.relays[0], &s.relays[1]
+};
+
 static void
 drain_all(void)
 {
-	if (s.pid == 0)
-		return;
-	link_drain(s.smtpd);
-	if (s.policyd != NULL)
-		link_drain(s.policyd);
-	link_drain(s.deliver);
-	link_drain(s.relays[0]);
-	link_drain(s.relays[1]);
+	size_t	 i;
+
+	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (*links[i] != NULL)
+			link_drain(*links[i]);
+}
+
+/* spoold has ended, or has thrown this one out. */
+static void
+on_end(struct link *link, const char *why, void *arg)
+{
+	size_t	 i;
+
+	(void)why;
+	(void)arg;
+	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (*links[i] == link)
+			*links[i] = NULL;
+	for (i = 0; i < s.held_count;)
+		if (s.held[i].link == link)
+			memmove(&s.held[i], &s.held[i + 1], (--s.held_count -
+			    i) * sizeof(s.held[0]));
+		else
+			i++;
 }
 
 /* Run the loop until a condition holds; false after some seconds. */
@@ -192,7 +213,8 @@ static const struct link_handler smtpd_handlers[] = {
 };
 
 static const struct link_role smtpd_role = {
-	.self = PROC_SMTPD, .peer = PROC_SPOOLD, .handlers = smtpd_handlers
+	.self = PROC_SMTPD, .peer = PROC_SPOOLD, .handlers = smtpd_handlers,
+	.closed = on_end
 };
 
 static uint64_t
@@ -249,7 +271,8 @@ send_message(const char *sender, const char *recipients, const char *body,
 static bool
 pieces_are_taken(void)
 {
-	return link_credit(s.smtpd, IMSG_TXN_BODY_REQ) == 8;
+	return s.smtpd == NULL ||
+	    link_credit(s.smtpd, IMSG_TXN_BODY_REQ) == 8;
 }
 
 static bool
@@ -409,19 +432,9 @@ static const struct link_handler policyd_handlers[] = {
 	{ IMSG_NONE,			NULL }
 };
 
-/* spoold has thrown it out. */
-static void
-on_policyd_end(struct link *link, const char *why, void *arg)
-{
-	(void)why;
-	(void)arg;
-	if (s.policyd == link)
-		s.policyd = NULL;
-}
-
 static const struct link_role policyd_role = {
 	.self = PROC_POLICYD, .peer = PROC_SPOOLD,
-	.handlers = policyd_handlers, .closed = on_policyd_end
+	.handlers = policyd_handlers, .closed = on_end
 };
 
 /* ---- deliver and its workers ---- */
@@ -569,7 +582,7 @@ static const struct link_handler deliver_handlers[] = {
 
 static const struct link_role deliver_role = {
 	.self = PROC_DELIVER, .peer = PROC_SPOOLD,
-	.handlers = deliver_handlers
+	.handlers = deliver_handlers, .closed = on_end
 };
 
 /* ---- links ---- */
@@ -771,7 +784,8 @@ static const struct link_handler relay_handlers[] = {
 };
 
 static const struct link_role relay_role = {
-	.self = PROC_RELAY, .peer = PROC_SPOOLD, .handlers = relay_handlers
+	.self = PROC_RELAY, .peer = PROC_SPOOLD, .handlers = relay_handlers,
+	.closed = on_end
 };
 
 /* ---- postmaster ---- */
@@ -885,6 +899,7 @@ static void
 stop_spoold(int number)
 {
 	int	 status;
+	size_t	 i;
 
 	if (number != 0)
 		kill(s.pid, number);
@@ -893,19 +908,19 @@ stop_spoold(int number)
 		err(1, "waitpid");
 	s.pid = 0;
 	printf("status %d\n", status);
-	link_free(s.smtpd);
-	link_free(s.policyd);
-	link_free(s.deliver);
-	link_free(s.relays[0]);
-	link_free(s.relays[1]);
+	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		link_free(*links[i]);
+		*links[i] = NULL;
+	}
 }
 
 /* ---- commands ---- */
 
+/* An id, and somebody to send it to. */
 static bool
 has_lease(void)
 {
-	return s.lease_count > 0;
+	return s.lease_count > 0 && s.smtpd != NULL;
 }
 
 static char *
@@ -938,6 +953,11 @@ command_send(const char *sender, const char *recipients, size_t size)
 	commit.id = send_message(sender, recipients, body, size);
 	if (size > WIRE_INLINE) {
 		(void)run_until(pieces_are_taken, 10);
+		if (s.smtpd == NULL) {
+			free(body);
+			puts("no link");
+			return;
+		}
 		(void)link_ask(s.smtpd, IMSG_TXN_COMMIT_REQ, &commit, NULL, 0,
 		    -1, NULL);
 	}
