@@ -20,8 +20,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "deliver.h"
 #include "log.h"
+#include "loop.h"
 
 #define SPOOL_DIRECTORY	"/var/spool/postmaster"
 #define RUN_DIRECTORY	"/run/postmaster"
@@ -151,17 +153,12 @@ submit_file(const char *name)
 static void
 rest(void)
 {
-	struct timeval	 interval = { .tv_sec = drop.interval };
-
-	drop.interval = drop.interval < INTERVAL / 2 ? 2 * drop.interval :
-	    INTERVAL;
-
 	if (drop.scan != NULL)
 		closedir(drop.scan);
 	drop.scan = NULL;
-	/* Nobody would look again: another deliver shall. */
-	if (event_add(drop.timer, &interval) == -1)
-		fatalx("drop: no timer");
+	loop_after(drop.timer, drop.interval * SECOND);
+	drop.interval = drop.interval < INTERVAL / 2 ? 2 * drop.interval :
+	    INTERVAL;
 }
 
 /* The next file that could be a message, with its state; false at the end. */
@@ -283,7 +280,6 @@ void
 drop_begin(struct child *child)
 {
 	const struct conf_section *core;
-	struct timeval	 now = { 0 };
 
 	drop.child = child;
 	core = conf_section(child->conf, "core", NULL);
@@ -295,8 +291,7 @@ drop_begin(struct child *child)
 	    (drop.timer = evtimer_new(child->base, on_timer, NULL)) == NULL)
 		fatalx("no event");
 	drop.interval = 1;
-	if (event_add(drop.timer, &now) == -1)
-		fatalx("drop: no timer");
+	loop_after(drop.timer, 0);
 }
 
 void

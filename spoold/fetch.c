@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "loop.h"
 #include "spoold.h"
 
 #define SLICE		250	/* rows at a time */
@@ -240,10 +241,7 @@ on_timer(int fd, short events, void *unused)
 static void
 pause_slices(bool *paused)
 {
-	const struct timeval	 pause = { .tv_usec = DUE_PAUSE };
-
-	if (event_add(fetch.timer, &pause) == -1)
-		fatalx("no timer");
+	loop_after(fetch.timer, DUE_PAUSE);
 	*paused = true;
 }
 

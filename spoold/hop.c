@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "loop.h"
 #include "spoold.h"
 
 #define CLOSED_MAX	DAY	/* whatever relay says */
@@ -358,7 +359,6 @@ on_timer(int fd, short events, void *unused)
 static void
 set_timer(int64_t monotonic)
 {
-	struct timeval	 wait;
 	struct lane	*lane;
 	int64_t		 opens, first = INT64_MAX;
 
@@ -369,13 +369,11 @@ set_timer(int64_t monotonic)
 		if (opens < first)
 			first = opens;
 	}
-	first = first > monotonic ? first - monotonic : 0;
-	wait.tv_sec = first / SECOND;
-	wait.tv_usec = first % SECOND;
 	if (hops.timer == NULL)
 		hops.timer = event_new(spoold_base(), -1, 0, on_timer, NULL);
-	if (hops.timer == NULL || event_add(hops.timer, &wait) == -1)
+	if (hops.timer == NULL)
 		fatalx("no timer");
+	loop_after(hops.timer, first > monotonic ? first - monotonic : 0);
 }
 
 /* The configuration has changed: what was limited may be no longer. */
