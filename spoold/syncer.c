@@ -20,10 +20,10 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "frame.h"
 #include "log.h"
 #include "spoold.h"
 
@@ -34,11 +34,6 @@
 struct synced {
 	int64_t		 took;
 	int64_t		 error;		/* errno, 0 if it is on disk */
-};
-
-union descriptor {
-	struct cmsghdr	 header;
-	char		 room[CMSG_SPACE(sizeof(int))];
 };
 
 static struct {
@@ -54,21 +49,10 @@ static struct {
 static int
 take_descriptor(int from)
 {
-	union descriptor control;
-	struct cmsghdr	*header;
-	char		 octet;
-	struct iovec	 piece = { &octet, 1 };
-	struct msghdr	 message = {
-		.msg_iov = &piece, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control)
-	};
-	int		 fd = -1;
+	char		 room[sizeof(struct frame_header)];
+	struct frame_in	 in = { .data = room, .size = sizeof(room) };
 
-	if (recvmsg(from, &message, MSG_CMSG_CLOEXEC) == 1 &&
-	    (header = CMSG_FIRSTHDR(&message)) != NULL &&
-	    header->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-	return fd;
+	return frame_in_read(&in, from, true) > 0 ? frame_in_take_fd(&in) : -1;
 }
 
 static void __attribute__((noreturn))
@@ -167,25 +151,17 @@ on_answer(int fd, short events, void *arg)
 	    syncer.events));
 }
 
+/* It is taken. */
 static void
 give_descriptor(int to, int fd)
 {
-	union descriptor control = { 0 };
-	struct cmsghdr	*header;
-	char		 octet = 0;
-	struct iovec	 piece = { &octet, 1 };
-	struct msghdr	 message = {
-		.msg_iov = &piece, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control)
-	};
+	static const struct frame_header	 none;
+	struct frame_out			 out = { 0 };
 
-	header = CMSG_FIRSTHDR(&message);
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	if (sendmsg(to, &message, 0) != 1)
+	frame_out_add(&out, &none, NULL, 0, NULL, 0, fd);
+	if (frame_out_drain(&out, to) == -1)
 		fatal("syncer");
+	frame_out_clear(&out);
 }
 
 /* The log is there.  From now on done(n) tells that n has synced it. */
@@ -199,7 +175,6 @@ syncer_start(void (*done)(unsigned int))
 		if ((fd = open(WAL_NAME, O_RDONLY | O_CLOEXEC)) == -1)
 			fatal(WAL_NAME);
 		give_descriptor(syncer.sockets[i], fd);
-		close(fd);
 		syncer.events[i] = event_new(spoold_base(), syncer.sockets[i],
 		    EV_READ | EV_PERSIST, on_answer, &syncer.events[i]);
 		if (syncer.events[i] == NULL ||

@@ -1,4 +1,5 @@
-/* links: spoold/syncer.c common/log.c common/queueid.c common/clock.c */
+/* links: spoold/syncer.c common/frame.c common/log.c
+ * common/queueid.c common/clock.c */
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
