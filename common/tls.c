@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "printable.h"
 #include "tls.h"
 #include "tls_inner.h"
 
@@ -34,16 +35,13 @@ void
 tls_set_fault(struct tls *tls, const char *format, ...)
 {
 	va_list arguments;
-	char *c;
 
 	if (tls->fault[0] != '\0')
 		return;
 	va_start(arguments, format);
 	vsnprintf(tls->fault, sizeof(tls->fault), format, arguments);
 	va_end(arguments);
-	for (c = tls->fault; *c != '\0'; c++)
-		if ((unsigned char)*c < ' ' || (unsigned char)*c > '~')
-			*c = '?';
+	make_printable(tls->fault);
 }
 
 /* The other end said with an alert why it will not go on. */

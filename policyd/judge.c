@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "policyd.h"
+#include "printable.h"
 
 #define LOOKS_MAX	500	/* targets looked at for one recipient */
 
@@ -71,12 +72,8 @@ judge_walk(struct walk *walk, struct decision *decision)
 static void
 copy_text(struct w_rcpt_check_ans *answer, const char *text)
 {
-	char *p;
-
 	strlcpy(answer->text, text, sizeof(answer->text));
-	for (p = answer->text; *p != '\0'; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
+	make_printable(answer->text);
 }
 
 /* What the end of the walk means for the client. */

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "printable.h"
 #include "relay.h"
 
 #define LINE_MAX_OCTETS	1024
@@ -19,16 +20,13 @@ transcript(FILE *file, const char *mark, const char *format, ...)
 	char text[LINE_MAX_OCTETS];
 	va_list ap;
 	long length;
-	char *p;
 
 	if (file == NULL || (length = ftell(file)) >= TRANSCRIPT_MAX)
 		return;
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	for (p = text; *p != '\0'; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
+	make_printable(text);
 	fprintf(file, "%s %s\n", mark, text);
 	if (ftell(file) >= TRANSCRIPT_MAX)
 		fprintf(file, "=== what follows is left out\n");

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "printable.h"
 #include "smtpd.h"
 
 struct row {
@@ -153,8 +154,7 @@ has_status(const char *text, char class)
 size_t
 reply_print_refusal(uint32_t code, const char *text, char *out, size_t size)
 {
-	char number[16], *p;
-	int n;
+	char number[16];
 
 	if (code < 400 || code > 599)
 		code = 550;
@@ -162,15 +162,11 @@ reply_print_refusal(uint32_t code, const char *text, char *out, size_t size)
 		text = "Refused";
 	(void)snprintf(number, sizeof(number), "%u", code);
 	if (has_status(text, number[0]))
-		n = snprintf(out, size, "%s %s\r\n", number, text);
+		(void)snprintf(out, size - 2, "%s %s", number, text);
 	else
-		n = snprintf(out, size, "%s %c.7.1 %s\r\n", number, number[0],
-		    text);
-	if ((size_t)n >= size)
-		n = (int)size - 1;
+		(void)snprintf(out, size - 2, "%s %c.7.1 %s", number,
+		    number[0], text);
 	/* Whatever policyd says, it is one line. */
-	for (p = out; p < out + n - 2; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	return (size_t)n;
+	make_printable(out);
+	return strlcat(out, "\r\n", size);
 }

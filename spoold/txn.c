@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "printable.h"
 #include "spoold.h"
 
 #define LEASES		64	/* blocks of ids a link holds at most */
@@ -162,16 +163,6 @@ claims_too_much(const struct smtpd_peer *peer, const struct w_client *client)
 	return (client->standing == STANDING_LOCAL) != peer->may_claim_local;
 }
 
-/* smtpd takes nothing else; a mailbox's or a header's line ends with it. */
-static bool
-is_printable(const char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text < ' ' || *text > '~')
-			return false;
-	return true;
-}
-
 static void
 on_txn_open(struct link *link, struct frame *frame, void *arg)
 {
@@ -186,6 +177,7 @@ on_txn_open(struct link *link, struct frame *frame, void *arg)
 		link_violation(link, "a standing its listeners cannot give");
 		return;
 	}
+	/* smtpd takes nothing else; a mailbox's or a header's line ends. */
 	if (!is_printable(open->sender) || !is_printable(open->envid) ||
 	    !is_printable(open->client.helo)) {
 		link_violation(link, "an envelope that is not printable");
