@@ -6,7 +6,6 @@
  * likes, then closes.  What is read is what was sent, keeps its rule, and no
  * descriptor is left but its own.  The input is who reads how, then pieces.
  */
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <fcntl.h>
@@ -14,6 +13,7 @@
 
 #include "frame.h"
 #include "fuzz.h"
+#include "help/files.h"
 #include "link.h"
 
 #define FDS		4
@@ -38,34 +38,8 @@ static struct {
 static void
 put(const void *octets, size_t length, unsigned int count)
 {
-	union {
-		struct cmsghdr	header;
-		char		room[CMSG_SPACE(sizeof(int) * FDS)];
-	} control;
-	struct iovec iov = { (void *)(uintptr_t)octets, length };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
-	int fds[FDS];
-	unsigned int i;
-
-	if (length == 0 || (play.sent += length) > SENT_MAX)
-		return;
-	for (i = 0; i < count; i++)
-		require((fds[i] = memfd_create("fuzz", MFD_CLOEXEC)) != -1);
-	if (count > 0) {
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * count);
-		memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * count);
-	}
-	/* What it does not take is cut there. */
-	(void)sendmsg(play.ends[1], &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	for (i = 0; i < count; i++)
-		require(close(fds[i]) == 0);
+	if (length > 0 && (play.sent += length) <= SENT_MAX)
+		send_with_files(play.ends[1], octets, length, count);
 }
 
 /* The nth type that the peer may say. */

@@ -131,4 +131,17 @@ fuzz_is_printable(const char *text)
 	return true;
 }
 
+/* Hand over the lines that are left, so many at most. */
+static inline void
+fuzz_lines(struct fuzz_input *in, size_t most, void (*take)(char *))
+{
+	char *line;
+
+	for (; in->left > 0 && most > 0; most--) {
+		line = fuzz_line(in);
+		take(line);
+		free(line);
+	}
+}
+
 #endif

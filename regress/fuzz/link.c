@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "help/files.h"
 #include "help/played.h"
 #include "link.h"
 #include "loop.h"
@@ -276,37 +277,11 @@ act(uint8_t what)
 
 /* ---- the other end ---- */
 
-/* Octets with some descriptors beside the first. */
 static void
 put(const void *octets, size_t length, unsigned int count)
 {
-	union {
-		struct cmsghdr	header;
-		char		room[CMSG_SPACE(sizeof(int) * FDS)];
-	} control;
-	struct iovec iov = { (void *)(uintptr_t)octets, length };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
-	int fds[FDS];
-	unsigned int i;
-
-	if (play.far.fd == -1 || length == 0)
-		return;
-	if (count > 0) {
-		for (i = 0; i < count; i++)
-			fds[i] = some_file();
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * count);
-		memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * count);
-	}
-	(void)sendmsg(play.far.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	for (i = 0; i < count; i++)
-		require(close(fds[i]) == 0);
+	if (play.far.fd != -1 && length > 0)
+		send_with_files(play.far.fd, octets, length, count);
 }
 
 /* A frame as it should be, or nearly. */

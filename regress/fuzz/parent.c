@@ -367,8 +367,6 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
-	size_t steps;
-	char *line;
 	uint64_t fds;
 
 	(void)played_base();
@@ -378,11 +376,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	fds = fuzz_descriptors();
 	begin();
-	for (steps = 0; in.left > 0 && steps < STEPS; steps++) {
-		line = fuzz_line(&in);
-		take(line);
-		free(line);
-	}
+	fuzz_lines(&in, STEPS, take);
 	end();
 	require(fuzz_descriptors() == fds);
 	return 0;

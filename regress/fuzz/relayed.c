@@ -684,19 +684,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
 	uint8_t bits = fuzz_byte(&in);
-	size_t steps;
-	char *line;
 	uint64_t fds;
 
 	begin();
 	fds = fuzz_descriptors();
 	play.trusted = bits & 1;
 	spoold_up();
-	for (steps = 0; in.left > 0 && steps < STEPS; steps++) {
-		line = fuzz_line(&in);
-		take(line);
-		free(line);
-	}
+	fuzz_lines(&in, STEPS, take);
 	end();
 	require(fuzz_descriptors() == fds);
 	return 0;

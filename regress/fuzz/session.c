@@ -592,8 +592,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
 	uint8_t bits = fuzz_byte(&in), more = fuzz_byte(&in);
-	size_t i, steps;
-	char *line;
+	size_t i;
 	uint64_t fds;
 
 	for (i = 0; i < CLIENTS; i++)
@@ -602,11 +601,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)played_base();
 	fds = fuzz_descriptors();
 	begin(bits, more);
-	for (steps = 0; in.left > 0 && steps < 200; steps++) {
-		line = fuzz_line(&in);
-		take(line);
-		free(line);
-	}
+	fuzz_lines(&in, 200, take);
 	end();
 	require(fuzz_descriptors() == fds);
 	return 0;

@@ -570,18 +570,12 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
-	size_t steps;
-	char *line;
 	uint64_t fds;
 
 	world_begin();
 	fds = fuzz_descriptors();
 	world_up();
-	for (steps = 0; in.left > 0 && steps < STEPS; steps++) {
-		line = fuzz_line(&in);
-		take(line);
-		free(line);
-	}
+	fuzz_lines(&in, STEPS, take);
 	end();
 	require(fuzz_descriptors() == fds);
 	world_end();
