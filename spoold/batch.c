@@ -111,7 +111,7 @@ abandon(void)
 {
 	if (db_in_transaction() && db_run(SQL_ROLLBACK, "") == -1)
 		batch_die("a rollback");
-	store_end_batch(false);
+	ledger_end_batch(false);
 }
 
 /* Run works in one transaction.  Returns 0 if it was committed. */
@@ -125,9 +125,9 @@ run_together(struct works *works, bool later)
 	TAILQ_FOREACH(work, works, entry)
 		if (work->run(work) == -1)
 			goto out;
-	if (store_finish_batch() == -1 || db_commit(later) == -1)
+	if (ledger_finish_batch() == -1 || db_commit(later) == -1)
 		goto out;
-	store_end_batch(true);
+	ledger_end_batch(true);
 	return 0;
 out:
 	if (db_trouble() == DB_IO)
@@ -286,7 +286,7 @@ run_batch(void *unused)
 
 	(void)unused;
 	batch.landed = false;
-	if (batch.count == 0 && !store_needs_batch())
+	if (batch.count == 0 && !ledger_needs_batch())
 		return;
 	later = syncer_is_worth_it() && batch.pressing == 0 && !batch.ending;
 	if (!later)
@@ -303,7 +303,7 @@ run_batch(void *unused)
 	take(&batch.requests, &works, BATCH_WORKS, &count, &octets);
 	if (may_try)
 		take(&batch.results, &works, BATCH_WORKS, &count, &octets);
-	if (count == 0 && !store_needs_batch())
+	if (count == 0 && !ledger_needs_batch())
 		return;
 	prepare(&works, &failed);
 	finish(&failed, -1);

@@ -246,7 +246,7 @@ body_scan_start(void)
 	}
 	body.scanning = true;
 	body.scan_next = 0;
-	body.scan_high = store_high();
+	body.scan_high = ledger_high();
 }
 
 /*

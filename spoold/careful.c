@@ -83,7 +83,7 @@ run_putting_off(struct work *work)
 
 	changed = db_run(sql, "idi", (int64_t)off->id, off->hold ?
 	    STORED_HELD : STORED_DEFERRED, clock_now() + HOUR);
-	return changed == -1 ? -1 : store_recount();
+	return changed == -1 ? -1 : ledger_recount();
 }
 
 static void

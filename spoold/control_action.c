@@ -183,7 +183,7 @@ run_all(struct client *client)
 	log_number("uid", client->uid);
 	log_end();
 	answer_ctl_action(client, CTL_OK,
-	    (uint64_t)store_totals()->messages, "");
+	    (uint64_t)ledger_totals()->messages, "");
 }
 
 static void
@@ -194,7 +194,7 @@ check_all(struct client *client)
 	idle_check(text, sizeof(text));
 	log_note(LOG_NOTICE, "check", "%s", text);
 	answer_ctl_action(client, strcmp(text, "ok") == 0 ? CTL_OK :
-	    CTL_ERROR, (uint64_t)store_totals()->messages, text);
+	    CTL_ERROR, (uint64_t)ledger_totals()->messages, text);
 }
 
 /* Copy the spool, for root. */
@@ -217,7 +217,7 @@ back_up(struct client *client, const char *name)
 	log_number("uid", client->uid);
 	log_end();
 	answer_ctl_action(client, CTL_OK,
-	    (uint64_t)store_totals()->messages, "");
+	    (uint64_t)ledger_totals()->messages, "");
 }
 
 /* What concerns the queue as a whole. */

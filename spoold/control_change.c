@@ -60,7 +60,7 @@ new_state(uint64_t action, int64_t stored)
 static void
 count_change(int64_t from, int to)
 {
-	store_count(0, 0, (to == STORED_DEFERRED) - (from == STORED_DEFERRED),
+	ledger_count(0, 0, (to == STORED_DEFERRED) - (from == STORED_DEFERRED),
 	    (to == STORED_HELD) - (from == STORED_HELD));
 }
 

@@ -138,8 +138,8 @@ list_page(struct client *client, const struct w_ctl_list_req *question)
 	db_end(SQL_MESSAGE_PAGE);
 	if (result == 1 || looked == SCAN_MAX)
 		answer.next = last;
-	answer.messages = (uint64_t)store_totals()->messages;
-	answer.octets = (uint64_t)store_totals()->octets;
+	answer.messages = (uint64_t)ledger_totals()->messages;
+	answer.octets = (uint64_t)ledger_totals()->octets;
 	client_answer(client, IMSG_CTL_LIST_ANS, &answer, tail.octets,
 	    tail.length);
 	free(tail.octets);
@@ -171,7 +171,7 @@ void
 list_status(struct client *client)
 {
 	struct w_ctl_status_ans	 answer = { .verdict = CTL_OK };
-	const struct totals	*totals = store_totals();
+	const struct totals	*totals = ledger_totals();
 	const char		*why;
 	char			*text = NULL;
 	size_t			 length = 0;

@@ -47,7 +47,7 @@ move_message(struct damage *damage)
 	case 0:
 		return 0;
 	default:
-		store_count(-1, -size, 0, 0);
+		ledger_count(-1, -size, 0, 0);
 		return 0;
 	}
 }

@@ -56,8 +56,8 @@ decide_retry(struct ending *ending, int64_t now)
 	struct recipient	*recipient = ending->recipient;
 	struct retry_facts	 facts;
 
-	if (recipient->epoch != store_epoch()) {
-		recipient->epoch = store_epoch();
+	if (recipient->epoch != ledger_epoch()) {
+		recipient->epoch = ledger_epoch();
 		recipient->tries = 0;
 	}
 	if (!ending->waited)

@@ -442,7 +442,7 @@ fetch_start(void)
 	if (fetch.timer == NULL)
 		fatalx("no timer");
 	fetch.rescan_at = clock_monotonic() + RESCAN;
-	fetch.recovering = store_low() <= store_high();
-	fetch.recover.message = store_low();
-	fetch.recover_last = store_high();
+	fetch.recovering = ledger_low() <= ledger_high();
+	fetch.recover.message = ledger_low();
+	fetch.recover_last = ledger_high();
 }

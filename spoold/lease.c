@@ -29,7 +29,7 @@ run_lease(struct work *work)
 	struct leasing	*leasing = (struct leasing *)work;
 
 	if (leasing->first == 0)
-		leasing->first = store_take_ids(WIRE_LEASE);
+		leasing->first = ledger_take_ids(WIRE_LEASE);
 	return 0;
 }
 
@@ -79,7 +79,7 @@ lease_own(void)
 	}
 	/* Without a block, the mark goes to disk with the message. */
 	if (own.next == own.end)
-		return store_take_ids(1);
+		return ledger_take_ids(1);
 	if (own.end - own.next < WIRE_LEASE / 2 && own.spare == 0 &&
 	    !own.renewing)
 		lease_start();

@@ -106,7 +106,7 @@ watch_clock(int64_t now, int64_t monotonic)
 	log_seconds("jumped", jumped);
 	log_string("reason", "due times are kept, nothing expires at first");
 	log_end();
-	store_clock_jumped();
+	ledger_clock_jumped();
 	queue_rescan();
 }
 
@@ -160,7 +160,7 @@ begin(struct child *child)
 	spoold.offset = clock_now() - clock_monotonic();
 	body_make_directories();
 	db_open();
-	store_start();
+	ledger_start();
 	careful_start();
 	read_settings(child->conf, &spoold.settings);
 	attempt_start();
@@ -175,10 +175,10 @@ begin(struct child *child)
 		fatalx("no timer");
 	spoold.started = true;
 	log_begin(LOG_INFO, "spool");
-	log_number("messages", store_totals()->messages);
-	log_number("octets", store_totals()->octets);
-	log_number("deferred", store_totals()->deferred);
-	log_number("held", store_totals()->held);
+	log_number("messages", ledger_totals()->messages);
+	log_number("octets", ledger_totals()->octets);
+	log_number("deferred", ledger_totals()->deferred);
+	log_number("held", ledger_totals()->held);
 	log_end();
 }
 

@@ -105,11 +105,11 @@ void
 queue_update_low(void)
 {
 	struct message	*first = RB_MIN(by_fresh, &queue.fresh);
-	uint64_t	 low = first != NULL ? first->id : store_high() + 1;
+	uint64_t	 low = first != NULL ? first->id : ledger_high() + 1;
 
 	if (fetch_low() < low)
 		low = fetch_low();
-	store_set_low(low);
+	ledger_set_low(low);
 }
 
 void

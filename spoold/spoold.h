@@ -257,7 +257,7 @@ bool		 repair_is_due(void);
 void		 repair_take_back(void);
 void		 repair(void);
 
-/* store.c: messages and recipients as rows */
+/* ledger.c: the row that is the spool's own */
 
 struct totals {
 	int64_t		 messages;
@@ -266,18 +266,21 @@ struct totals {
 	int64_t		 held;
 };
 
-void		 store_start(void);
-const struct totals *store_totals(void);
-uint32_t	 store_epoch(void);
-void		 store_clock_jumped(void);
-uint64_t	 store_take_ids(uint32_t);
-void		 store_set_low(uint64_t);
-uint64_t	 store_low(void);
-uint64_t	 store_high(void);
-bool		 store_needs_batch(void);
-int		 store_finish_batch(void);
-void		 store_end_batch(bool);
-void		 store_count(int64_t, int64_t, int64_t, int64_t);
+void		 ledger_start(void);
+const struct totals *ledger_totals(void);
+uint32_t	 ledger_epoch(void);
+void		 ledger_clock_jumped(void);
+uint64_t	 ledger_take_ids(uint32_t);
+void		 ledger_set_low(uint64_t);
+uint64_t	 ledger_low(void);
+uint64_t	 ledger_high(void);
+bool		 ledger_needs_batch(void);
+int		 ledger_finish_batch(void);
+void		 ledger_end_batch(bool);
+void		 ledger_count(int64_t, int64_t, int64_t, int64_t);
+int		 ledger_recount(void);
+
+/* store.c: messages and recipients as rows */
 
 int		 store_add_message(struct message *);
 int		 store_add_recipient(struct recipient *, enum stored);
@@ -287,7 +290,6 @@ struct message	*store_load_message(uint64_t);
 int		 store_age_message(const struct message *, int64_t);
 void		 store_uncount(const struct recipient *);
 int		 store_count_rows(uint64_t, int);
-int		 store_recount(void);
 int		 store_load_body(struct message *);
 struct recipient *store_recipient(enum sql, struct message *);
 bool		 store_row_waits(enum sql);

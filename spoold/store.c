@@ -1,7 +1,6 @@
 /*
- * Messages and recipients as rows, and the row of totals that every batch
- * ends with.  Everything here that writes runs within batch.c's transaction;
- * what it changes in memory are counts that a failed batch takes back.
+ * Messages and recipients as rows.  Everything here that writes runs within
+ * batch.c's transaction; how it changes the totals it says to ledger.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,6 @@
 #include "log.h"
 #include "spoold.h"
 
-#define ID_SHIFT	20		/* an id is milliseconds and a count */
 #define ATTEMPTS_KEPT	20		/* the last of each recipient */
 
 enum flag {
@@ -20,143 +18,6 @@ enum flag {
 	FLAG_GIVE_UP	= 1 << 3,	/* db_sql.c knows it too */
 	FLAG_WAITS	= 1 << 4
 };
-
-static struct {
-	struct totals	 committed;
-	struct totals	 pending;	/* of the batch that runs */
-	uint64_t	 high;		/* no id above it was ever given */
-	uint64_t	 low;		/* no row below it is stored as new */
-	uint64_t	 low_asked;	/* what the next batch will store */
-	uint32_t	 epoch;		/* counts jumps of the clock */
-	bool		 changed;	/* the row must be written */
-} store;
-
-/* ---- the row of totals ---- */
-
-void
-store_start(void)
-{
-	if (db_ask(SQL_SPOOL_GET, "") != 1)
-		fatalx("spool: its row of totals cannot be read: %s",
-		    db_why());
-	store.high = (uint64_t)db_integer(SQL_SPOOL_GET, 0);
-	store.low = (uint64_t)db_integer(SQL_SPOOL_GET, 1);
-	store.committed.messages = db_integer(SQL_SPOOL_GET, 2);
-	store.committed.octets = db_integer(SQL_SPOOL_GET, 3);
-	store.committed.deferred = db_integer(SQL_SPOOL_GET, 4);
-	store.committed.held = db_integer(SQL_SPOOL_GET, 5);
-	store.epoch = (uint32_t)db_integer(SQL_SPOOL_GET, 6);
-	db_end(SQL_SPOOL_GET);
-	store.low_asked = store.low;
-	if (clock_now() / 1000 + HOUR / 1000 <
-	    (int64_t)(store.high >> ID_SHIFT)) {
-		log_note(LOG_WARNING, "clock", "it went back since the spool"
-		    " was last used: nothing expires by it at first");
-		store_clock_jumped();
-	}
-}
-
-const struct totals *
-store_totals(void)
-{
-	return &store.committed;
-}
-
-uint32_t
-store_epoch(void)
-{
-	return store.epoch;
-}
-
-/* From now on five more attempts are due before anything expires. */
-void
-store_clock_jumped(void)
-{
-	store.epoch++;
-	store.changed = true;
-}
-
-/*
- * Take that many ids in a row, the first of which is returned.  They may be
- * used once the next batch has been committed.
- */
-uint64_t
-store_take_ids(uint32_t count)
-{
-	uint64_t	 first = (uint64_t)(clock_now() / 1000) << ID_SHIFT;
-
-	if (first <= store.high)
-		first = store.high + 1;
-	store.high = first + count - 1;
-	store.changed = true;
-	return first;
-}
-
-/* No row of a message below this is stored as new. */
-void
-store_set_low(uint64_t low)
-{
-	store.low_asked = low;
-}
-
-uint64_t
-store_low(void)
-{
-	return store.low;
-}
-
-uint64_t
-store_high(void)
-{
-	return store.high;
-}
-
-/* Count what the running batch changes. */
-void
-store_count(int64_t messages, int64_t octets, int64_t deferred, int64_t held)
-{
-	store.pending.messages += messages;
-	store.pending.octets += octets;
-	store.pending.deferred += deferred;
-	store.pending.held += held;
-	store.changed = true;
-}
-
-/* The last statement of a batch. */
-int
-store_finish_batch(void)
-{
-	if (!store.changed)
-		return 0;
-	return db_run(SQL_SPOOL_SET, "iiiiiiu", (int64_t)store.high,
-	    (int64_t)store.low_asked,
-	    store.committed.messages + store.pending.messages,
-	    store.committed.octets + store.pending.octets,
-	    store.committed.deferred + store.pending.deferred,
-	    store.committed.held + store.pending.held, store.epoch) == -1 ?
-	    -1 : 0;
-}
-
-bool
-store_needs_batch(void)
-{
-	return store.changed;
-}
-
-/* The batch was committed, or was not. */
-void
-store_end_batch(bool committed)
-{
-	if (committed) {
-		store.committed.messages += store.pending.messages;
-		store.committed.octets += store.pending.octets;
-		store.committed.deferred += store.pending.deferred;
-		store.committed.held += store.pending.held;
-		store.low = store.low_asked;
-		store.changed = false;
-	}
-	memset(&store.pending, 0, sizeof(store.pending));
-}
 
 /* ---- messages ---- */
 
@@ -205,7 +66,7 @@ store_add_message(struct message *message)
 	    (int64_t)message->id, message->body, (size_t)message->size) == -1)
 		return -1;
 	message->rows = rows;
-	store_count(1, (int64_t)message->size, 0, 0);
+	ledger_count(1, (int64_t)message->size, 0, 0);
 	return 0;
 }
 
@@ -227,7 +88,7 @@ store_remove_message(const struct message *message, bool attempts)
 		return 0;
 	if (!message->in_file && db_run(SQL_BODY_REMOVE, "i", id) == -1)
 		return -1;
-	store_count(-1, -(int64_t)message->size, 0, 0);
+	ledger_count(-1, -(int64_t)message->size, 0, 0);
 	return 1;
 }
 
@@ -385,7 +246,7 @@ store_add_recipient(struct recipient *recipient, enum stored stored)
 {
 	recipient->stored = stored;
 	if (recipient->stored == STORED_DEFERRED)
-		store_count(0, 0, 1, 0);
+		ledger_count(0, 0, 1, 0);
 	if (recipient->next == 0)
 		recipient->next = clock_now();
 	return db_run(SQL_RECIPIENT_ADD, "iudiuduutttttti",
@@ -495,11 +356,11 @@ store_defer(const struct ending *ending)
 	if (changed <= 0)
 		return changed;
 	if (recipient->stored == STORED_NEW)
-		store_count(0, 0, stored == STORED_DEFERRED ? 1 : 0,
+		ledger_count(0, 0, stored == STORED_DEFERRED ? 1 : 0,
 		    stored == STORED_HELD ? 1 : 0);
 	else if (recipient->stored == STORED_DEFERRED &&
 	    stored == STORED_HELD)
-		store_count(0, 0, -1, 1);
+		ledger_count(0, 0, -1, 1);
 	return 0;
 }
 
@@ -508,9 +369,9 @@ void
 store_uncount(const struct recipient *recipient)
 {
 	if (recipient->stored == STORED_DEFERRED)
-		store_count(0, 0, -1, 0);
+		ledger_count(0, 0, -1, 0);
 	else if (recipient->stored == STORED_HELD)
-		store_count(0, 0, 0, -1);
+		ledger_count(0, 0, 0, -1);
 }
 
 /* It is done, one way or another; the row stays for its siblings' sake. */
@@ -562,25 +423,8 @@ store_count_rows(uint64_t id, int sign)
 		held += state == STORED_HELD;
 	}
 	db_end(SQL_RECIPIENT_TEXTS);
-	store_count(0, 0, sign * deferred, sign * held);
+	ledger_count(0, 0, sign * deferred, sign * held);
 	return result;
-}
-
-/* Count all rows anew, where it is not known what they were before. */
-int
-store_recount(void)
-{
-	int	 result = db_ask(SQL_RECIPIENT_TOTALS, "");
-
-	if (result == 1) {
-		store.pending.deferred = db_integer(SQL_RECIPIENT_TOTALS, 0) -
-		    store.committed.deferred;
-		store.pending.held = db_integer(SQL_RECIPIENT_TOTALS, 1) -
-		    store.committed.held;
-		store.changed = true;
-	}
-	db_end(SQL_RECIPIENT_TOTALS);
-	return result == -1 ? -1 : 0;
 }
 
 /*

@@ -5,9 +5,9 @@
  * spoold/control_show.c spoold/control_stats.c spoold/damage.c spoold/db.c
  * spoold/db_file.c spoold/db_sql.c spoold/expand.c spoold/fetch.c
  * spoold/gate.c spoold/hop.c spoold/idle.c spoold/job.c spoold/lane.c
- * spoold/ending.c spoold/final.c spoold/lease.c spoold/limits.c
- * spoold/message.c spoold/notice.c spoold/outcome.c spoold/pace.c
- * spoold/purge.c spoold/queue.c spoold/recipient.c spoold/relays.c
+ * spoold/ending.c spoold/final.c spoold/lease.c spoold/ledger.c
+ * spoold/limits.c spoold/message.c spoold/notice.c spoold/outcome.c
+ * spoold/pace.c spoold/purge.c spoold/queue.c spoold/recipient.c spoold/relays.c
  * spoold/repair.c spoold/reserve.c spoold/retry.c spoold/sentence.c
  * spoold/store.c spoold/txn.c spoold/user.c common/address.c common/conf.c
  * common/conf_keyword.c common/conf_lex.c common/conf_parse.c

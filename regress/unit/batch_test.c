@@ -135,19 +135,19 @@ db_why(void)
 }
 
 bool
-store_needs_batch(void)
+ledger_needs_batch(void)
 {
 	return false;
 }
 
 int
-store_finish_batch(void)
+ledger_finish_batch(void)
 {
 	return 0;
 }
 
 void
-store_end_batch(bool committed)
+ledger_end_batch(bool committed)
 {
 	(void)committed;
 }

@@ -166,7 +166,7 @@ start(void)
 	own.child.conf = own.conf;
 	body_make_directories();
 	db_open();
-	store_start();
+	ledger_start();
 	careful_start();
 	attempt_start();
 	batch_start();
@@ -201,7 +201,7 @@ world_end(void)
 bool
 world_is_empty(void)
 {
-	return store_totals()->messages == 0 && queue_size() == 0 &&
+	return ledger_totals()->messages == 0 && queue_size() == 0 &&
 	    batch_idle();
 }
 
@@ -220,7 +220,7 @@ world_jump(int64_t time)
 		return;
 	own.jumped += time;
 	played_jump(time);
-	store_clock_jumped();
+	ledger_clock_jumped();
 	queue_rescan();
 	tick();
 	played_turn(4);
