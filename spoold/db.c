@@ -21,12 +21,9 @@
 #include "log.h"
 #include "spoold.h"
 
-#define FILE_NAME	DB_NAME
 #define LOCK_WAIT	10000			/* milliseconds */
 #define WAL_SIZE	(64 * 1024 * 1024)
 #define NAME_LENGTH	64
-#define SALVAGE_COLUMNS	32
-#define SALVAGE_TEXT	1024
 
 static struct {
 	sqlite3		*handle;
@@ -114,7 +111,7 @@ static void
 leave_damaged(void)
 {
 	repair_ask();
-	fatalx("%s is damaged and will be repaired: %s", FILE_NAME, db.why);
+	fatalx("%s is damaged and will be repaired: %s", DB_NAME, db.why);
 }
 
 static int
@@ -295,7 +292,7 @@ db_checkpoint(void)
 	if (code != SQLITE_OK) {
 		note_failure(code);
 		if (db_trouble() == DB_IO)
-			fatalx("%s: %s", FILE_NAME, db.why);
+			fatalx("%s: %s", DB_NAME, db.why);
 		return -1;
 	}
 	db.wal_pages = 0;
@@ -335,36 +332,32 @@ allocate_wal(void)
 
 /* ---- opening ---- */
 
-static int
-execute(sqlite3 *handle, const char *text)
+/* Run statements that are not among ours; 0, or -1 with db_why(). */
+int
+db_execute(const char *text)
 {
-	int	 code = sqlite3_exec(handle, text, NULL, NULL, NULL);
+	int	 code = sqlite3_exec(db.handle, text, NULL, NULL, NULL);
 
 	if (code != SQLITE_OK) {
-		db.code = code;
-		(void)snprintf(db.why, sizeof(db.why), "%s",
-		    sqlite3_errmsg(handle));
+		note_failure(code);
 		return -1;
 	}
 	return 0;
 }
 
 /* The integer a statement gives, or -1. */
-static int64_t
-query_number(sqlite3 *handle, const char *text)
+int64_t
+db_number(const char *text)
 {
 	sqlite3_stmt	*statement = NULL;
 	int64_t		 value = -1;
 	int		 code;
 
-	code = sqlite3_prepare_v2(handle, text, -1, &statement, NULL);
+	code = sqlite3_prepare_v2(db.handle, text, -1, &statement, NULL);
 	if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
 		value = sqlite3_column_int64(statement, 0);
-	else {
-		db.code = code;
-		(void)snprintf(db.why, sizeof(db.why), "%s",
-		    sqlite3_errmsg(handle));
-	}
+	else
+		note_failure(code);
 	(void)sqlite3_finalize(statement);
 	return value;
 }
@@ -375,12 +368,12 @@ keep_copy(int version)
 {
 	char	 statement[NAME_LENGTH * 2], name[NAME_LENGTH];
 
-	(void)snprintf(name, sizeof(name), "%s.v%d", FILE_NAME, version);
+	(void)snprintf(name, sizeof(name), "%s.v%d", DB_NAME, version);
 	(void)unlink(name);
 	(void)snprintf(statement, sizeof(statement), "VACUUM INTO '%s'", name);
-	if (execute(db.handle, statement) == -1)
+	if (db_execute(statement) == -1)
 		fatalx("%s: cannot be copied before it is migrated: %s",
-		    FILE_NAME, db.why);
+		    DB_NAME, db.why);
 	log_note(LOG_NOTICE, "spool", "version %d is kept as %s", version,
 	    name);
 }
@@ -392,25 +385,24 @@ migrate(void)
 	char	 statement[NAME_LENGTH];
 	int	 version;
 
-	version = (int)query_number(db.handle, "PRAGMA user_version");
+	version = (int)db_number("PRAGMA user_version");
 	if (version == db_version)
 		return;
 	if (version > db_version)
 		fatalx("%s is of version %d, this program knows up to %d: "
-		    "install a newer one", FILE_NAME, version, db_version);
+		    "install a newer one", DB_NAME, version, db_version);
 	if (version > 0)
 		keep_copy(version);
 	(void)snprintf(statement, sizeof(statement), "PRAGMA user_version = %d",
 	    db_version);
-	if (execute(db.handle, "BEGIN IMMEDIATE") == -1)
-		fatalx("%s: %s", FILE_NAME, db.why);
+	if (db_execute("BEGIN IMMEDIATE") == -1)
+		fatalx("%s: %s", DB_NAME, db.why);
 	for (; version < db_version; version++)
-		if (execute(db.handle, db_migrations[version]) == -1)
-			fatalx("%s: version %d: %s", FILE_NAME, version + 1,
+		if (db_execute(db_migrations[version]) == -1)
+			fatalx("%s: version %d: %s", DB_NAME, version + 1,
 			    db.why);
-	if (execute(db.handle, statement) == -1 ||
-	    execute(db.handle, "COMMIT") == -1)
-		fatalx("%s: %s", FILE_NAME, db.why);
+	if (db_execute(statement) == -1 || db_execute("COMMIT") == -1)
+		fatalx("%s: %s", DB_NAME, db.why);
 }
 
 /* Open the file and set what must be set.  Returns 0, or -1 if damaged. */
@@ -432,27 +424,26 @@ open_file(void)
 	    "PRAGMA trusted_schema = OFF;";
 	int	 one = 1;
 
-	if (sqlite3_open_v2(FILE_NAME, &db.handle, SQLITE_OPEN_READWRITE |
+	if (sqlite3_open_v2(DB_NAME, &db.handle, SQLITE_OPEN_READWRITE |
 	    SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, db_file_layer()) !=
 	    SQLITE_OK)
-		fatalx("%s: %s", FILE_NAME, db.handle == NULL ?
+		fatalx("%s: %s", DB_NAME, db.handle == NULL ?
 		    "no memory" : sqlite3_errmsg(db.handle));
 	(void)sqlite3_extended_result_codes(db.handle, 1);
 	(void)sqlite3_busy_timeout(db.handle, LOCK_WAIT);
 	(void)sqlite3_file_control(db.handle, "main",
 	    SQLITE_FCNTL_PERSIST_WAL, &one);
 	/* First: a log that others might share needs shared memory. */
-	if (execute(db.handle, "PRAGMA locking_mode = EXCLUSIVE;"
+	if (db_execute("PRAGMA locking_mode = EXCLUSIVE;"
 	    "PRAGMA page_size = 4096;"
 	    "PRAGMA auto_vacuum = INCREMENTAL;") == -1 ||
-	    execute(db.handle, settings) == -1 ||
-	    execute(db.handle, "BEGIN EXCLUSIVE; COMMIT") == -1 ||
-	    query_number(db.handle, "PRAGMA user_version") == -1 ||
-	    query_number(db.handle, "SELECT count(*) FROM sqlite_schema") ==
-	    -1) {
+	    db_execute(settings) == -1 ||
+	    db_execute("BEGIN EXCLUSIVE; COMMIT") == -1 ||
+	    db_number("PRAGMA user_version") == -1 ||
+	    db_number("SELECT count(*) FROM sqlite_schema") == -1) {
 		if (db_trouble() == DB_DAMAGED)
 			return -1;
-		fatalx("%s: %s", FILE_NAME, db.why);
+		fatalx("%s: %s", DB_NAME, db.why);
 	}
 	(void)sqlite3_busy_timeout(db.handle, 0);
 	return 0;
@@ -473,17 +464,11 @@ prepare_all(void)
 
 /* ---- for a repair ---- */
 
-/* Run statements of our own; 0, or -1 with the reason in db_why(). */
-int
-db_execute(const char *text)
+/* That of the fresh one, for db_salvage.c. */
+sqlite3 *
+db_handle(void)
 {
-	return execute(db.handle, text);
-}
-
-int64_t
-db_number(const char *text)
-{
-	return query_number(db.handle, text);
+	return db.handle;
 }
 
 /* Close the file without a word to it: it is damaged. */
@@ -499,132 +484,12 @@ void
 db_create(void)
 {
 	if (open_file() == -1)
-		fatalx("%s: a fresh one is damaged as well: %s", FILE_NAME,
+		fatalx("%s: a fresh one is damaged as well: %s", DB_NAME,
 		    db.why);
 	migrate();
 }
 
-/*
- * The statement that takes as many columns of a row as the damaged table has:
- * an older one lacks the last of them.  NULL if it does not fit.
- */
-static sqlite3_stmt *
-prepare_carrying(const char *table, int columns)
-{
-	sqlite3_stmt	*all = NULL, *to = NULL;
-	char		 text[SALVAGE_TEXT], marks[SALVAGE_COLUMNS * 2 + 1];
-	size_t		 at;
-	int		 i;
-
-	(void)snprintf(text, sizeof(text), "SELECT * FROM main.%s", table);
-	if (columns < 1 || columns > SALVAGE_COLUMNS ||
-	    sqlite3_prepare_v2(db.handle, text, -1, &all, NULL) !=
-	    SQLITE_OK || columns > sqlite3_column_count(all))
-		goto out;
-	at = (size_t)snprintf(text, sizeof(text),
-	    "INSERT OR IGNORE INTO main.%s (", table);
-	for (i = 0; i < columns; i++) {
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s",
-		    i > 0 ? "," : "", sqlite3_column_name(all, i));
-		if (at >= sizeof(text))
-			goto out;
-		memcpy(marks + 2 * i, ",?", 3);
-	}
-	if (strlcat(text, ") VALUES (", sizeof(text)) >= sizeof(text) ||
-	    strlcat(text, marks + 1, sizeof(text)) >= sizeof(text) ||
-	    strlcat(text, ")", sizeof(text)) >= sizeof(text))
-		goto out;
-	(void)sqlite3_prepare_v2(db.handle, text, -1, &to, NULL);
-out:
-	(void)sqlite3_finalize(all);
-	return to;
-}
-
-/*
- * Carry over the rows of a table in the order of its key, up to one that
- * cannot be read.  Returns how many.
- */
-static int64_t
-salvage(sqlite3 *bad, const char *table, const char *key, const char *order)
-{
-	sqlite3_stmt	*from = NULL, *to = NULL;
-	int64_t		 carried = 0;
-	char		 text[NAME_LENGTH * 2];
-	int		 i, columns;
-
-	(void)snprintf(text, sizeof(text), "SELECT * FROM %s ORDER BY %s",
-	    table, order);
-	if (sqlite3_prepare_v2(bad, text, -1, &from, NULL) != SQLITE_OK)
-		goto out;
-	columns = sqlite3_column_count(from);
-	if ((to = prepare_carrying(table, columns)) == NULL)
-		goto out;
-	while (sqlite3_step(from) == SQLITE_ROW) {
-		for (i = 0; i < columns; i++)
-			(void)sqlite3_bind_value(to, i + 1,
-			    sqlite3_column_value(from, i));
-		if (sqlite3_step(to) == SQLITE_DONE)
-			carried += sqlite3_changes(db.handle);
-		(void)sqlite3_reset(to);
-	}
-out:
-	(void)sqlite3_finalize(from);
-	(void)sqlite3_finalize(to);
-	if (carried > 0)
-		log_note(LOG_NOTICE, "repair", "%lld rows of %s by %s",
-		    (long long)carried, table, key);
-	return carried;
-}
-
-/*
- * The damaged database, through a handle of its own: what it meets there must
- * not end a transaction here.  It is not written to.
- */
-static sqlite3 *
-open_damaged(const char *name)
-{
-	sqlite3	*bad = NULL;
-
-	if (sqlite3_open_v2(name, &bad, SQLITE_OPEN_READWRITE |
-	    SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-		log_note(LOG_ERR, "repair", "%s: nothing of it can be read",
-		    name);
-	(void)sqlite3_db_config(bad, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
-	    NULL);
-	(void)sqlite3_exec(bad, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL,
-	    NULL);
-	return bad;
-}
-
-/*
- * Carry over what can be read of the damaged database of that name, both ways
- * from its ends; what lies between two bad pages is lost.
- */
-void
-db_salvage(const char *name)
-{
-	sqlite3	*bad = open_damaged(name);
-	char	 text[NAME_LENGTH * 2];
-
-	(void)salvage(bad, "message", "id", "id");
-	(void)salvage(bad, "message", "id backwards", "id DESC");
-	(void)salvage(bad, "body", "id", "id");
-	(void)salvage(bad, "body", "id backwards", "id DESC");
-	(void)salvage(bad, "recipient", "key", "message, row");
-	(void)salvage(bad, "recipient", "key backwards",
-	    "message DESC, row DESC");
-	(void)salvage(bad, "attempt", "key", "message, row, number");
-	(void)salvage(bad, "attempt", "key backwards",
-	    "message DESC, row DESC, number DESC");
-	(void)salvage(bad, "damaged", "rowid", "rowid");
-	/* The ids of messages that are long gone are not given again. */
-	(void)snprintf(text, sizeof(text), "UPDATE spool SET high ="
-	    " max(high, %lld)",
-	    (long long)query_number(bad, "SELECT max(high) FROM spool"));
-	(void)sqlite3_close_v2(bad);
-	if (execute(db.handle, text) == -1)
-		fatalx("%s: %s", FILE_NAME, db.why);
-}
+/* ---- for main.c ---- */
 
 /* Open the database of the current directory, whatever its state; or die. */
 void

@@ -191,7 +191,7 @@ void		 message_free_finals(struct message *);
 
 uint64_t	 checksum(uint64_t, const void *, size_t);
 
-/* db.c: with db_file.c the only one that knows SQLite */
+/* db.c, db_file.c and db_salvage.c: nobody else knows SQLite */
 
 enum sql {
 	SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK,
@@ -245,9 +245,13 @@ int		 db_execute(const char *);
 int64_t		 db_number(const char *);
 void		 db_drop(void);
 void		 db_create(void);
+struct sqlite3	*db_handle(void);
+
+/* db_salvage.c: what can be read of a damaged database */
+
 void		 db_salvage(const char *);
 
-/* repair.c: what can be read of a damaged database */
+/* repair.c: the damaged one is set aside, a fresh one takes its place */
 
 #define DB_NAME		"spool.db"
 #define WAL_NAME	DB_NAME "-wal"

@@ -3,7 +3,8 @@
  * spoold/control_action.c spoold/control_change.c spoold/control_export.c
  * spoold/control_filter.c spoold/control_inquiry.c spoold/control_list.c
  * spoold/control_show.c spoold/control_stats.c spoold/damage.c spoold/db.c
- * spoold/db_file.c spoold/db_sql.c spoold/expand.c spoold/fetch.c
+ * spoold/db_file.c spoold/db_salvage.c spoold/db_sql.c spoold/expand.c
+ * spoold/fetch.c
  * spoold/gate.c spoold/hop.c spoold/idle.c spoold/job.c spoold/lane.c
  * spoold/ending.c spoold/final.c spoold/lease.c spoold/ledger.c
  * spoold/limits.c spoold/message.c spoold/notice.c spoold/outcome.c

@@ -75,7 +75,8 @@ sub included_by {
 	return grep { $text{$_} =~ /^\s*#\s*include\s*<$header>/m } @sources;
 }
 
-is(join(' ', included_by('sqlite3\.h')), 'spoold/db.c spoold/db_file.c',
+is(join(' ', included_by('sqlite3\.h')), 'spoold/db.c spoold/db_file.c'
+    . ' spoold/db_salvage.c',
     'sqlite3.h is included by the files of the database alone');
 is(join(' ', included_by('ares\.h')), 'common/dns.c',
     'ares.h is included once');

@@ -1,5 +1,5 @@
-/* links: spoold/db.c spoold/db_file.c spoold/db_sql.c spoold/repair.c
- * common/log.c common/queueid.c common/clock.c */
+/* links: spoold/db.c spoold/db_file.c spoold/db_salvage.c spoold/db_sql.c
+ * spoold/repair.c common/log.c common/queueid.c common/clock.c */
 #include <sys/wait.h>
 
 #include <errno.h>
