@@ -1,4 +1,4 @@
-/* links: common/log.c common/queueid.c common/clock.c */
+/* links: common/log.c common/log_sink.c common/queueid.c common/clock.c */
 /*
  * The log: whatever a value holds, an event is one line of printable ASCII;
  * and every line comes through whole, in order, over a descriptor that takes

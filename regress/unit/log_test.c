@@ -1,4 +1,4 @@
-/* links: common/log.c common/clock.c common/queueid.c */
+/* links: common/log.c common/log_sink.c common/clock.c common/queueid.c */
 /*
  * The log on a disk that takes no more, here a limit on the file's size: a
  * line that was cut is ended and written again whole, what finds no room in
