@@ -24,21 +24,12 @@
 #include "link.h"
 #include "log.h"
 #include "loop.h"
+#include "waiting.h"
 
 #define READ_PER_TURN	(512 * 1024)	/* octets, then others have a turn */
 #define READ_AT_ONCE	(64 * 1024)
 #define FAIL_ROUNDS	16
 #define PAUSE		(SECOND / 10)	/* while the kernel lacks memory */
-
-/* A request that waits for credit. */
-struct waiting {
-	TAILQ_ENTRY(waiting) entry;
-	uint32_t	 type;
-	uint32_t	 id;
-	int		 fd;
-	size_t		 length;
-	char		 contents[];
-};
 
 struct link {
 	LIST_ENTRY(link) entry;
@@ -50,7 +41,7 @@ struct link {
 	struct event	*pause;		/* then it is tried again */
 	struct frame_in	 in;
 	struct frame_out out;
-	TAILQ_HEAD(, waiting) waiting;
+	struct waitings	 waiting;	/* for credit */
 	struct asks	 asks;		/* ours, not yet answered */
 	uint32_t	 sent[IMSG_MAX];	/* ours, unanswered */
 	uint32_t	 received[IMSG_MAX];	/* theirs, unanswered */
@@ -124,14 +115,7 @@ fail_asks(struct link *link)
 static void
 release(struct link *link)
 {
-	struct waiting *w;
-
-	while ((w = TAILQ_FIRST(&link->waiting)) != NULL) {
-		TAILQ_REMOVE(&link->waiting, w, entry);
-		if (w->fd != -1)
-			close(w->fd);
-		free(w);
-	}
+	waiting_clear(&link->waiting);
 	frame_in_clear(&link->in);
 	frame_out_clear(&link->out);
 	asks_clear(&link->asks);
@@ -306,26 +290,6 @@ put(struct link *link, uint32_t type, uint32_t id, const void *payload,
 	    tail_length, fd);
 }
 
-/* Keep a request until there is credit for it. */
-static void
-wait_for_credit(struct link *link, uint32_t type, uint32_t id,
-    const void *payload, const void *tail, size_t tail_length, int fd)
-{
-	size_t size = wire_row(type)->size;
-	struct waiting *w;
-
-	if ((w = malloc(sizeof(*w) + size + tail_length)) == NULL)
-		fatal("a waiting request");
-	w->type = type;
-	w->id = id;
-	w->fd = fd;
-	w->length = size + tail_length;
-	memcpy(w->contents, payload, size);
-	if (tail_length > 0)
-		memcpy(w->contents + size, tail, tail_length);
-	TAILQ_INSERT_TAIL(&link->waiting, w, entry);
-}
-
 /* An answer to this type came: the next one that waits may go. */
 static void
 send_waiting(struct link *link, uint32_t type)
@@ -334,12 +298,8 @@ send_waiting(struct link *link, uint32_t type)
 	struct waiting *w;
 	struct ask *ask;
 
-	TAILQ_FOREACH(w, &link->waiting, entry)
-		if (w->type == type)
-			break;
-	if (w == NULL)
+	if ((w = waiting_take(&link->waiting, type)) == NULL)
 		return;
-	TAILQ_REMOVE(&link->waiting, w, entry);
 	ask = asks_find(&link->asks, w->id);
 	ask->state = ASK_SENT;
 	link->sent[type]++;
@@ -368,8 +328,8 @@ link_ask(struct link *link, enum imsg_type type, const void *payload,
 		put(link, type, id, payload, tail, tail_length, fd);
 	} else {
 		asks_find(&link->asks, id)->state = ASK_WAITING;
-		wait_for_credit(link, type, id, payload, tail, tail_length,
-		    fd);
+		waiting_add(&link->waiting, type, id, payload, tail,
+		    tail_length, fd);
 	}
 	return id;
 }
@@ -377,19 +337,15 @@ link_ask(struct link *link, enum imsg_type type, const void *payload,
 uint32_t
 link_credit(const struct link *link, enum imsg_type type)
 {
-	const struct waiting *w;
 	uint32_t window = wire_row(type)->window;
 
-	TAILQ_FOREACH(w, &link->waiting, entry)
-		if (w->type == type)
-			return 0;
-	return link->sent[type] < window ? window - link->sent[type] : 0;
+	return link->sent[type] < window && !waiting_has(&link->waiting,
+	    type) ? window - link->sent[type] : 0;
 }
 
 void
 link_forget(struct link *link, uint32_t id)
 {
-	struct waiting *w;
 	struct ask *ask;
 
 	if ((ask = asks_find(&link->asks, id)) == NULL)
@@ -401,13 +357,7 @@ link_forget(struct link *link, uint32_t id)
 	}
 	if (ask->state != ASK_WAITING)
 		return;
-	TAILQ_FOREACH(w, &link->waiting, entry)
-		if (w->id == id)
-			break;
-	TAILQ_REMOVE(&link->waiting, w, entry);
-	if (w->fd != -1)
-		close(w->fd);
-	free(w);
+	waiting_drop(&link->waiting, id);
 	asks_remove(&link->asks, ask);
 }
 

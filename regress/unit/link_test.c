@@ -1,6 +1,6 @@
-/* links: common/link.c common/asks.c common/link_blocking.c common/frame.c
- *   common/wire.c common/loop.c common/log.c common/queueid.c
- *   common/clock.c */
+/* links: common/link.c common/asks.c common/waiting.c common/link_blocking.c
+ *   common/frame.c common/wire.c common/loop.c common/log.c
+ *   common/queueid.c common/clock.c */
 /*
  * Links: asks come back to their askers, credit holds, descriptors arrive,
  * and a frame that breaks a rule closes the link.
