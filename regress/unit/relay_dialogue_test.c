@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "relay_played.h"
+#include "clock.h"
 
 static void
 reports_each_recipient(void **state)
@@ -569,6 +570,116 @@ goes_when_nobody_wants_the_answer(void **state)
 	finish();
 }
 
+/* RFC 5321 4.5.3.2: who hangs up sooner sends the same message for ever. */
+static void
+waits_as_long_as_it_should(void **state)
+{
+	static const struct {
+		const char	*reply;
+		int		 seconds;	/* for the next one */
+	} steps[] = {
+		{ "220 hi", 300 }, { "250 srv", 300 }, { "250 Ok", 300 },
+		{ "250 Ok", 300 }, { "354 Go", 600 }, { "250 Ok", 45 }
+	};
+	char *body = malloc(200000);
+	size_t i;
+
+	(void)state;
+	begin();
+	test.policy.idle_time = 45 * SECOND;
+	submit(0, 1, "x");
+	connect_with(false);
+	assert_int_equal(test.stream->patience, 300 * SECOND);
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		evbuffer_drain(test.stream->out,
+		    evbuffer_get_length(test.stream->out));
+		say_line(steps[i].reply);
+		assert_int_equal(test.stream->patience,
+		    steps[i].seconds * SECOND);
+	}
+	finish();
+	memset(body, 'x', 199999);
+	body[199999] = '\0';
+	begin();
+	submit(0, 1, body);
+	connect_with(false);
+	for (i = 0; i < 5; i++) {
+		evbuffer_drain(test.stream->out,
+		    evbuffer_get_length(test.stream->out));
+		say_line(steps[i].reply);
+	}
+	assert_int_equal(test.stream->patience, 180 * SECOND);
+	finish();
+	free(body);
+}
+
+/* ---- what spoold hands over */
+
+/* A transaction of this file, for so many recipients of which one came. */
+static int
+complete(FILE *file, uint64_t size, uint32_t recipients, bool keep)
+{
+	struct w_relay_rcpt_ntf rcpt = { .recipient = 0, .address = "r0@y",
+	    .orcpt = "rfc822;a b" };
+	struct w_relay_deliver_req req = { .id = 7, .size = size,
+	    .recipients = recipients, .sender = "a@b", .envid = "a b",
+	    .body_in_file = 1 };
+	struct frame frame = { .fd = dup(fileno(file)) };
+	struct transaction *t = transaction_new((struct link *)&test, 1);
+	int result;
+
+	transaction_add(t, &rcpt);
+	result = transaction_complete(t, &req, &frame);
+	/* They could not stand in a command. */
+	assert_string_equal(t->envid, "");
+	assert_string_equal(t->recipients[0].orcpt, "");
+	if (frame.fd != -1)
+		close(frame.fd);
+	if (keep)
+		TAILQ_INSERT_TAIL(&test.waiting, t, entry);
+	else
+		transaction_free(t);
+	return result;
+}
+
+static void
+takes_only_what_fits_together(void **state)
+{
+	FILE *file = tmpfile();
+
+	(void)state;
+	assert_non_null(file);
+	assert_true(fputs("Subject: x\n", file) != EOF && fflush(file) == 0);
+	assert_int_equal(complete(file, 11, 1, false), 0);
+	assert_int_equal(complete(file, 12, 1, false), -1);
+	assert_int_equal(complete(file, 10, 1, false), -1);
+	assert_int_equal(complete(file, 11, 2, false), -1);
+	assert_int_equal(complete(file, 11, 0, false), -1);
+	fclose(file);
+}
+
+/* A message that has lost its end is no message: it is not sent without. */
+static void
+sends_no_part_of_a_message(void **state)
+{
+	static const char *const script[] = { PLAIN, "<MAIL FROM:<a@b>",
+	    ">250 Ok", "<RCPT TO:<r0@y>", ">250 Ok", "<DATA", ">354 Go",
+	    ".", NULL };
+	FILE *file = tmpfile();
+
+	(void)state;
+	assert_non_null(file);
+	assert_true(fputs("Subject: x\n", file) != EOF && fflush(file) == 0);
+	begin();
+	assert_int_equal(complete(file, 11, 1, true), 0);
+	assert_int_equal(ftruncate(fileno(file), 5), 0);
+	connect_with(false);
+	play(script);
+	expect(0, RELAY_DEFERRED, STAGE_NONE, "4.3.0", "reading the message");
+	finish();
+	fclose(file);
+}
+
 int
 main(void)
 {
@@ -594,7 +705,10 @@ main(void)
 		cmocka_unit_test(ends_after_some_minutes),
 		cmocka_unit_test(ends_after_so_many_messages),
 		cmocka_unit_test(lets_others_have_their_turn),
-		cmocka_unit_test(goes_when_nobody_wants_the_answer)
+		cmocka_unit_test(goes_when_nobody_wants_the_answer),
+		cmocka_unit_test(waits_as_long_as_it_should),
+		cmocka_unit_test(takes_only_what_fits_together),
+		cmocka_unit_test(sends_no_part_of_a_message)
 	};
 
 	alarm(60);

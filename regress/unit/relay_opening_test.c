@@ -22,6 +22,12 @@ softens_a_greeting(void **state)
 	expect_refused(STAGE_GREETING, "4.3.0", "554 5.7.1 go away");
 	assert_true(test.fault.replied);
 	finish();
+	/* Whoever says that is no server of mail. */
+	begin();
+	connect_with(false);
+	play((const char *const []){ ">250 hi", ".", NULL });
+	expect_refused(STAGE_GREETING, "4.3.0", "250 hi");
+	finish();
 }
 
 static void

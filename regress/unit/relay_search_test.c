@@ -62,6 +62,7 @@ static struct {
 	struct w_relay_deliver_ans answer;
 	char		 sightings[2048];
 	struct scout	*scout;
+	int64_t		 lifetime;	/* of what it saw */
 } test;
 
 static void
@@ -101,6 +102,7 @@ static const struct zone zone[] = {
 	{ "other.test", "127.0.0.1" },
 	{ "busy.test", "127.0.0.1" },
 	{ "badtls.test", "127.0.0.1" },
+	{ "strict.test", "127.0.0.1" },
 	{ "dying.test", "127.0.0.1" },
 	{ "dying2.test", "127.0.0.1" },
 	{ "full.test", "127.0.0.1" },
@@ -126,7 +128,7 @@ answer_lookup(int fd, short events, void *arg)
 	struct netaddr addresses[8];
 	struct dns_lookup *l = arg;
 	struct dns_answer answer = { .result = DNS_NO_NAME,
-	    .lifetime = HOUR, .addresses = addresses, .name = l->name };
+	    .lifetime = MINUTE, .addresses = addresses, .name = l->name };
 	const struct zone *z;
 	char copy[256], *rest = copy, *word;
 
@@ -191,7 +193,7 @@ static void
 answer_exchange(int fd, short events, void *arg)
 {
 	struct exchange *x = arg;
-	struct host list[8];
+	struct host list[32];
 	struct hosts hosts = { .list = list,
 	    .expires = clock_monotonic() + HOUR };
 	char *rest = x->domain, *word;
@@ -253,7 +255,7 @@ exchange_is_private(const struct netaddr *address)
 }
 
 struct dane {
-	char	 name[256];
+	bool	 strict;
 	dane_fn	 fn;
 	void	*arg;
 };
@@ -266,7 +268,7 @@ answer_dane(int fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
-	security->level = TLS_OPPORTUNISTIC;
+	security->level = dane->strict ? TLS_REQUIRED : TLS_OPPORTUNISTIC;
 	halt();
 	if (dane->fn != NULL)
 		dane->fn(security, dane->arg);
@@ -281,10 +283,10 @@ dane_find(const struct host *host, const struct policy *policy,
 {
 	struct dane *dane = calloc(1, sizeof(*dane));
 
-	(void)host;
 	(void)policy;
 	(void)login;
 	assert_true(answer->count > 0);
+	dane->strict = strcmp(host->name, "strict.test") == 0;
 	dane->fn = fn;
 	dane->arg = arg;
 	later(answer_dane, dane);
@@ -409,7 +411,8 @@ greet(int fd, short events, void *arg)
 	if (strcmp(e->name, "busy.test") == 0 ||
 	    (test.dead && strncmp(e->name, "dying", 5) == 0))
 		reply_fault(&fault, STAGE_GREETING, 451, "4.3.2", "busy");
-	else if (strcmp(e->name, "badtls.test") == 0 && !c->clear)
+	else if (strcmp(e->name, "strict.test") == 0 ||
+	    (strcmp(e->name, "badtls.test") == 0 && !c->clear))
 		reply_fault(&fault, STAGE_TLS, 451, "4.7.5", "bad tls");
 	else if (e->secret != NULL)
 		reply_fault(&fault, STAGE_LOGIN, 451, "4.7.8", "bad login");
@@ -615,6 +618,7 @@ sightings(const char *text, const char *exchange)
 	test.scout = scout_new(hop, on_sighting, NULL);
 	scout_next(test.scout);
 	loop_run(test.child.base);
+	test.lifetime = scout_lifetime(test.scout);
 	scout_free(test.scout);
 	return test.sightings;
 }
@@ -632,6 +636,8 @@ orders_addresses(void **state)
 	assert_string_equal(sightings("four", ""), "192.0.2.1 192.0.2.2");
 	assert_string_equal(sightings("six", ""), "2001:db8::1 2001:db8::2");
 	assert_string_equal(sightings("six4", ""), "live.test!4.4.4");
+	/* What was found is believed as long as its records are. */
+	assert_in_range(test.lifetime, MINUTE - 30 * SECOND, MINUTE);
 	assert_string_equal(sightings("relay(empty.test, nowhere.test, "
 	    "broken.test, live.test)", ""), "empty.test!4.4.4 "
 	    "nowhere.test!4.4.4 broken.test!4.4.3 127.0.0.1");
@@ -773,6 +779,12 @@ tells_the_most(void **state)
 	assert_string_equal(test.result.status, "4.4.1");
 	assert_non_null(strstr(test.result.text, "Connection refused"));
 	forget();
+	/* Where TLS is demanded nothing goes in clear. */
+	deliver("private", "1-strict.test");
+	assert_string_equal(test.trail, "strict.test");
+	assert_int_equal(test.result.verdict, RELAY_DEFERRED);
+	assert_string_equal(test.result.text, "bad tls");
+	forget();
 	deliver("private", "none");
 	assert_int_equal(test.result.verdict, RELAY_FAILED);
 	assert_string_equal(test.result.status, "5.1.10");
@@ -784,6 +796,52 @@ tells_the_most(void **state)
 	deliver("gone", "");
 	assert_string_equal(test.result.status, "4.3.5");
 	assert_int_equal(test.answer.closed_until, 0);
+}
+
+/* What is in vain is told so: it does not wait for days. */
+static void
+tells_what_is_in_vain(void **state)
+{
+	(void)state;
+	forget();
+	deliver("relay()", "10-private.test");
+	assert_int_equal(test.result.verdict, RELAY_DEFERRED);
+	assert_string_equal(test.result.status, "4.4.4");
+	assert_int_equal(test.result.brief, 1);
+	/* Unless something else may yet come right. */
+	deliver("relay()", "10-private.test+20-broken.test");
+	assert_int_equal(test.result.verdict, RELAY_DEFERRED);
+	assert_int_equal(test.result.brief, 0);
+}
+
+/* However many hosts a domain has, one search tries so many. */
+static void
+tries_only_so_many(void **state)
+{
+	char hosts[256] = "";
+	int i;
+
+	(void)state;
+	for (i = 0; i < 20; i++)
+		strlcat(hosts, "1-dead.test+", sizeof(hosts));
+	strlcat(hosts, "9-live.test", sizeof(hosts));
+	forget();
+	deliver("private", hosts);
+	assert_int_equal(test.result.verdict, RELAY_DEFERRED);
+	assert_string_equal(test.trail, "");
+}
+
+/* The first failure closes for a minute, further ones for up to ten. */
+static void
+closes_for_minutes(void **state)
+{
+	static const int minutes[] = { 1, 2, 4, 8, 10, 10 };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < sizeof(minutes) / sizeof(minutes[0]); i++)
+		assert_int_equal(endpoint_pause(i), minutes[i] * MINUTE);
+	assert_int_equal(endpoint_pause(4000000000U), 10 * MINUTE);
 }
 
 /* The kernel lacks memory: nobody waits in vain, and no host is blamed. */
@@ -923,6 +981,24 @@ goes_where_there_is_room(void **state)
 	let_go();
 	assert_int_equal(test.done, 5);
 	test.hold = test.dead = false;
+}
+
+/* What the configuration names second is not as good as what it names first. */
+static void
+waits_for_the_first_named(void **state)
+{
+	(void)state;
+	forget();
+	test.hold = true;
+	submit("pair", "");
+	turn();
+	submit_from("own@us.test", "pair", "");
+	turn();
+	assert_string_equal(test.trail, "full.test");
+	let_go();
+	assert_int_equal(test.done, 2);
+	assert_string_equal(test.trail, "full.test");
+	test.hold = false;
 }
 
 /* A search that is over holds none that it has passed by, or not come to. */
@@ -1276,7 +1352,7 @@ setup(void **state)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET };
 	socklen_t length = sizeof(sin);
-	char text[1024];
+	char text[2048];
 
 	(void)state;
 	test.listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -1300,8 +1376,10 @@ setup(void **state)
 	    "[relay \"required\"]\n mx = recipient\n private-hosts = yes\n"
 	    " port = %d\n"
 	    "[relay \"two\"]\n mx = recipient\n private-hosts = yes\n"
-	    " port = %d\n max-connections = 2\n",
-	    test.port, test.port, test.port, test.port, test.port);
+	    " port = %d\n max-connections = 2\n"
+	    "[relay \"pair\"]\n max-connections = 1\n"
+	    " address = full.test:%d\n address = spare.test:%d\n",
+	    test.port, test.port, test.port, test.port, test.port, test.port, test.port);
 	test.child.conf = conf_parse("t.cf", text, strlen(text), stderr);
 	test.child.base = loop_new();
 	policy_configure(&test.child);
@@ -1322,9 +1400,13 @@ main(void)
 		cmocka_unit_test(remembers_failures),
 		cmocka_unit_test(closes_nothing_for_one),
 		cmocka_unit_test(tells_the_most),
+		cmocka_unit_test(tells_what_is_in_vain),
+		cmocka_unit_test(tries_only_so_many),
+		cmocka_unit_test(closes_for_minutes),
 		cmocka_unit_test(defers_what_cannot_be_watched),
 		cmocka_unit_test(keeps_the_limit),
 		cmocka_unit_test(goes_where_there_is_room),
+		cmocka_unit_test(waits_for_the_first_named),
 		cmocka_unit_test(holds_no_endpoint_for_ever),
 		cmocka_unit_test(leaves_the_next_alone),
 		cmocka_unit_test(finds_room_that_came_about),

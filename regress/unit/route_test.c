@@ -78,6 +78,9 @@ static const char configuration[] =
     "only@listed.test       joe\n"
     "many@listed.test       joe, jane, far@away.test\n"
     "half@listed.test       joe, nobody-here\n"
+    "worse@listed.test      nobody-here, no@listed.test, joe\n"
+    "coffee@listed.test     cafe\n"
+    "eight@listed.test      reject(550 5.7.1 na\xc3\xafve)\n"
     "no@listed.test         reject(550 5.7.1 Go away)\n"
     "later@listed.test      reject(451 come back)\n"
     "none@listed.test       reject()\n"
@@ -120,7 +123,15 @@ static const char alias_text[] =
     "hostmaster: daemon\n"
     "quiet: \\joe\n"
     "bad: two words\n"
-    "copied: keeper\n";
+    "copied: keeper\n"
+    "round: :include:/lists/round\n"
+    "void: :include:/lists/void\n"
+    "deep1: deep2, joe\n"
+    "deep2: deep3, joe\n"
+    "deep3: deep4, joe\n"
+    "deep4: deep5, joe\n"
+    "deep5: deep6, joe\n"
+    "deep6: joe, jane\n";
 
 static const struct {
 	const char	*name;
@@ -136,7 +147,8 @@ static struct {
 	struct conf	*conf;
 	struct settings	*settings;
 	struct aliases	*aliases;
-	struct alias_list news, wild;
+	struct alias_list news, wild, round, none;
+	bool		 no_aliases;
 	struct {
 		const char	*name;
 		struct lines	*lines;
@@ -183,7 +195,7 @@ static enum find
 fake_alias(void *context, const char *name, const struct alias **alias)
 {
 	(void)context;
-	*alias = aliases_find(fake.aliases, name);
+	*alias = fake.no_aliases ? NULL : aliases_find(fake.aliases, name);
 	return *alias != NULL ? FIND_HIT : FIND_NONE;
 }
 
@@ -193,7 +205,9 @@ fake_include(void *context, const char *path, const struct alias_list **list)
 	(void)context;
 	if (strcmp(path, "/lists/gone") == 0)
 		return FIND_NONE;
-	*list = strcmp(path, "/lists/wild") == 0 ? &fake.wild : &fake.news;
+	*list = strcmp(path, "/lists/wild") == 0 ? &fake.wild :
+	    strcmp(path, "/lists/round") == 0 ? &fake.round :
+	    strcmp(path, "/lists/void") == 0 ? &fake.none : &fake.news;
 	return FIND_HIT;
 }
 
@@ -233,6 +247,7 @@ make_world(void **state)
 {
 	static const char news[] = "joe@home.test\nann@away.test, jane\n";
 	static const char wild[] = "joe\n|/bin/sh\n";
+	static const char ring[] = "joe\n:include:/lists/round\n";
 	const struct conf_section *section;
 
 	(void)state;
@@ -254,6 +269,8 @@ make_world(void **state)
 	    &fake.news), 0);
 	assert_int_equal(alias_list_parse(wild, strlen(wild), NULL, NULL,
 	    &fake.wild), 0);
+	assert_int_equal(alias_list_parse(ring, strlen(ring), NULL, NULL,
+	    &fake.round), 0);
 	return 0;
 }
 
@@ -268,6 +285,7 @@ drop_world(void **state)
 	aliases_free(fake.aliases);
 	alias_list_free(&fake.news);
 	alias_list_free(&fake.wild);
+	alias_list_free(&fake.round);
 	return 0;
 }
 
@@ -507,6 +525,9 @@ test_aliases(void **state)
 	expect("news@home.test",
 	    "list news@home.test: R:joe@home.test R:ann@away.test R:jane");
 	expect("gone@home.test", "defer 4.3.5");
+	/* Nobody is no answer, nor is a file that includes itself. */
+	expect("void@home.test", "defer 4.3.5");
+	expect("round@home.test", "defer 4.3.5");
 	/* Only addresses count in an included file. */
 	expect("wild@home.test", "list wild@home.test: R:joe M:|/bin/sh");
 	expect_from("", "s@x", "wild@home.test", "|/bin/sh", "defer 4.3.5");
@@ -525,6 +546,9 @@ test_aliases(void **state)
 	    "owner-cafe@home.test: R:joe@home.test");
 	expect("cafe@virtual.test", "list cafe@virtual.test owner "
 	    "owner-cafe@virtual.test: R:joe@home.test");
+	/* The owner is there where names are, whatever has led to it. */
+	expect("coffee@listed.test", "list coffee@listed.test owner "
+	    "owner-cafe@home.test: R:joe@home.test");
 	/* The null sender stays null. */
 	expect_from("", "", "cafe@home.test", "",
 	    "list cafe@home.test: R:joe@home.test");
@@ -608,6 +632,28 @@ test_local_mailer(void **state)
 	fake.settings->local_mailer = LOCAL_MAILDIR;
 }
 
+/* Let the list news be so many addresses, until unlengthen(). */
+static void
+lengthen(int count, struct alias_list *saved)
+{
+	char *text = malloc((size_t)count * 16), *at = text;
+	int i;
+
+	*saved = fake.news;
+	for (i = 0; i < count; i++)
+		at += sprintf(at, "u%d@a.test\n", i);
+	assert_int_equal(alias_list_parse(text, (size_t)(at - text), NULL,
+	    NULL, &fake.news), 0);
+	free(text);
+}
+
+static void
+unlengthen(const struct alias_list *saved)
+{
+	alias_list_free(&fake.news);
+	fake.news = *saved;
+}
+
 /* A list of more than one answer holds goes on where the last ended. */
 static void
 test_long_list(void **state)
@@ -619,15 +665,11 @@ test_long_list(void **state)
 	};
 	struct route_targets targets;
 	struct decision decision;
-	struct alias_list saved = fake.news;
-	char *text = malloc(600 * 16), *at = text;
+	struct alias_list saved;
 	int i;
 
 	(void)state;
-	for (i = 0; i < 600; i++)
-		at += sprintf(at, "u%d@a.test\n", i);
-	assert_int_equal(alias_list_parse(text, (size_t)(at - text), NULL,
-	    NULL, &fake.news), 0);
+	lengthen(600, &saved);
 	for (i = 0; i < 600; i += WIRE_TARGETS) {
 		question.skip = (uint32_t)i;
 		route_resolve(&world, fake.settings, &question, &decision,
@@ -638,9 +680,7 @@ test_long_list(void **state)
 		    600 - i);
 		free(targets.octets);
 	}
-	alias_list_free(&fake.news);
-	fake.news = saved;
-	free(text);
+	unlengthen(&saved);
 }
 
 /* ---- RCPT ---- */
@@ -682,6 +722,7 @@ test_rcpt(void **state)
 		{ "many@listed.test", RCPT_ACCEPT, RCPT_ACCEPT },
 		{ "half@listed.test", RCPT_UNKNOWN_USER, RCPT_UNKNOWN_USER },
 		{ "no@listed.test", RCPT_REFUSED, RCPT_REFUSED },
+		{ "worse@listed.test", RCPT_REFUSED, RCPT_REFUSED },
 		{ "sink@listed.test", RCPT_ACCEPT, RCPT_ACCEPT },
 		{ "a@loop.test", RCPT_MISCONFIGURED, RCPT_MISCONFIGURED },
 		{ "c@loop.test", RCPT_MISCONFIGURED, RCPT_MISCONFIGURED },
@@ -710,6 +751,8 @@ test_rcpt(void **state)
 		{ "only+x@listed.test", RCPT_ACCEPT, RCPT_ACCEPT },
 		{ "only+joe%away.test@listed.test", RCPT_BAD_ADDRESS,
 		    RCPT_ACCEPT },
+		{ "\"joe:x\"@home.test", RCPT_BAD_ADDRESS,
+		    RCPT_UNKNOWN_USER },
 		{ "\"-joe\"@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER },
 		{ "|joe@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER },
 		{ "/etc/x@home.test", RCPT_BAD_ADDRESS, RCPT_UNKNOWN_USER },
@@ -746,6 +789,42 @@ test_refusal_text(void **state)
 	    &answer), RCPT_REFUSED);
 	assert_int_equal(answer.code, 451);
 	assert_string_equal(answer.text, "4.7.1 come back");
+	/* It stands in a reply: nothing but what may stand there. */
+	assert_int_equal(verdict(STANDING_STRANGER, "", "eight@listed.test",
+	    &answer), RCPT_REFUSED);
+	assert_string_equal(answer.text, "5.7.1 na??ve");
+}
+
+/* Who is known by more than his address may go out. */
+static void
+test_standings(void **state)
+{
+	struct w_rcpt_check_ans answer;
+
+	(void)state;
+	assert_int_equal(verdict(STANDING_LOGIN, "outside", "x@away.test",
+	    &answer), RCPT_ACCEPT);
+	assert_int_equal(verdict(STANDING_LOCAL, "", "x@away.test",
+	    &answer), RCPT_ACCEPT);
+	assert_int_equal(verdict(0, "outside", "x@away.test", &answer),
+	    RCPT_RELAYING_DENIED);
+}
+
+/* Without any alias, root and postmaster take strangers' mail even so. */
+static void
+test_no_aliases(void **state)
+{
+	struct w_rcpt_check_ans answer;
+
+	(void)state;
+	fake.no_aliases = true;
+	assert_int_equal(verdict(STANDING_STRANGER, "outside",
+	    "root@home.test", &answer), RCPT_ACCEPT);
+	assert_int_equal(verdict(STANDING_STRANGER, "outside",
+	    "postmaster@home.test", &answer), RCPT_ACCEPT);
+	assert_int_equal(verdict(STANDING_STRANGER, "outside",
+	    "daemon@home.test", &answer), RCPT_UNKNOWN_USER);
+	fake.no_aliases = false;
 }
 
 static void
@@ -806,20 +885,29 @@ test_no_relay(void **state)
 			fail_msg("%s was accepted", recipients[i]);
 }
 
-static void
-test_explain(void **state)
+/* What is told of an address; to be freed. */
+static char *
+told(const char *address, struct decision *decision)
 {
 	struct w_client client = { .standing = STANDING_STRANGER };
-	struct decision decision;
 	char *text = NULL;
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
 
-	(void)state;
 	assert_non_null(out);
-	explain(&world, fake.settings, &client, "deep@listed.test", out,
-	    &decision);
+	explain(&world, fake.settings, &client, address, out, decision);
 	fclose(out);
+	return text;
+}
+
+static void
+test_explain(void **state)
+{
+	struct decision decision;
+	char *text;
+
+	(void)state;
+	text = told("deep@listed.test", &decision);
 	assert_int_equal(decision.kind, ROUTE_LIST);
 	assert_non_null(strstr(text, "address <deep@listed.test>, domain "
 	    "listed\n"));
@@ -828,17 +916,61 @@ test_explain(void **state)
 	assert_non_null(strstr(text, "    mailbox of account joe\n"));
 	assert_non_null(strstr(text, "RCPT from a stranger: accepted\n"));
 	free(text);
-	out = open_memstream(&text, &length);
-	assert_non_null(out);
-	explain(&world, fake.settings, &client, "x@by-mx.test", out,
-	    &decision);
-	fclose(out);
+	text = told("x@by-mx.test", &decision);
 	assert_non_null(strstr(text, "next hop by-mx.test by relay(), for "
 	    "<x@by-mx.test>\n"));
 	assert_int_equal(decision.kind, ROUTE_RELAY);
 	assert_string_equal(decision.hop, "relay()");
 	assert_string_equal(decision.exchange, "by-mx.test");
 	free(text);
+	text = told("cafe@home.test", &decision);
+	assert_non_null(strstr(text, "failures go to "
+	    "<owner-cafe@home.test>\n"));
+	free(text);
+}
+
+static int
+count_of(const char *text, const char *what)
+{
+	int count = 0;
+
+	for (; (text = strstr(text, what)) != NULL; text++)
+		count++;
+	return count;
+}
+
+/* However long and deep lists are, what is told of them has an end. */
+static void
+test_explain_much(void **state)
+{
+	static const char wide[] = "wide: p1,p2,p3,p4,p5,p6,p7,p8,p9,pa,pb,"
+	    "pc,pd,pe,pf\n";
+	struct aliases *aliases = fake.aliases;
+	struct alias_list saved;
+	struct decision decision;
+	char *text, *at, lines[1024];
+	const char *p;
+
+	(void)state;
+	lengthen(600, &saved);
+	text = told("news@home.test", &decision);
+	assert_int_equal(count_of(text, "target "), 40);
+	assert_non_null(strstr(text, "\nand 560 more\n"));
+	free(text);
+	text = told("deep1@home.test", &decision);
+	assert_non_null(strstr(text, "and so on\n"));
+	assert_null(strstr(text, "name deep6"));
+	free(text);
+	at = lines + sprintf(lines, "%s", wide);
+	for (p = "123456789abcdef"; *p != '\0'; p++)
+		at += sprintf(at, "p%c: :include:/lists/news\n", *p);
+	fake.aliases = aliases_parse(lines, strlen(lines), NULL, NULL);
+	text = told("wide@home.test", &decision);
+	assert_int_equal(count_of(text, "target "), 500);
+	free(text);
+	aliases_free(fake.aliases);
+	fake.aliases = aliases;
+	unlengthen(&saved);
 }
 
 int
@@ -858,9 +990,12 @@ main(void)
 		cmocka_unit_test(test_long_list),
 		cmocka_unit_test(test_rcpt),
 		cmocka_unit_test(test_refusal_text),
+		cmocka_unit_test(test_standings),
+		cmocka_unit_test(test_no_aliases),
 		cmocka_unit_test(test_bare_names),
 		cmocka_unit_test(test_no_relay),
-		cmocka_unit_test(test_explain)
+		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_explain_much)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
