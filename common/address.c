@@ -8,7 +8,6 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "address.h"
 
@@ -310,13 +309,6 @@ address_print(const struct address *address, char *text, size_t size)
 	if (address->domain[0] == '\0')
 		return snprintf(text, size, "%s", local);
 	return snprintf(text, size, "%s@%s", local, address->domain);
-}
-
-bool
-address_equal(const struct address *a, const struct address *b)
-{
-	return strcasecmp(a->local, b->local) == 0 &&
-	    strcasecmp(a->domain, b->domain) == 0;
 }
 
 void

@@ -55,11 +55,6 @@ bool	address_is_domain(const char *);
 bool	address_is_literal(const char *);
 
 /*
- * Compare without case in both halves.
- */
-bool	address_equal(const struct address *, const struct address *);
-
-/*
  * Split the local part at the first of the separators behind its first
  * octet: user and extension ("" if none).  Both arrays hold a local part.
  */

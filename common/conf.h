@@ -90,7 +90,6 @@ void		 conf_free(struct conf *);
  * Print in the grammar; parsing that prints the same again.
  */
 int		 conf_print(const struct conf *, FILE *);
-int		 conf_print_section(const struct conf_section *, FILE *);
 
 /*
  * The same with each word at its own line and, if it can, column, so that

@@ -151,15 +151,6 @@ print_section(struct printer *printer, const struct conf_section *section)
 }
 
 int
-conf_print_section(const struct conf_section *section, FILE *out)
-{
-	struct printer printer = { .out = out };
-
-	print_section(&printer, section);
-	return ferror(out) ? -1 : 0;
-}
-
-int
 conf_print(const struct conf *conf, FILE *out)
 {
 	struct printer printer = { .out = out };

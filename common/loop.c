@@ -63,22 +63,6 @@ loop_add_hook(enum loop_stage stage, void (*fn)(void *), void *arg)
 }
 
 void
-loop_remove_hook(void (*fn)(void *), void *arg)
-{
-	size_t stage, i, kept;
-
-	for (stage = 0; stage < LOOP_STAGES; stage++) {
-		for (i = kept = 0; i < loop.count[stage]; i++) {
-			struct hook *h = &loop.hooks[stage][i];
-
-			if (h->fn != fn || h->arg != arg)
-				loop.hooks[stage][kept++] = *h;
-		}
-		loop.count[stage] = kept;
-	}
-}
-
-void
 loop_after(struct event *event, int64_t delay)
 {
 	const struct timeval tv = { .tv_sec = delay / SECOND,

@@ -26,10 +26,9 @@ struct event_base	*loop_new(void);
 
 /*
  * Call fn(arg) at the end of every turn, stage by stage, in the order of
- * registration within one.  loop_remove_hook() takes it out again.
+ * registration within one.
  */
 void	loop_add_hook(enum loop_stage, void (*)(void *), void *);
-void	loop_remove_hook(void (*)(void *), void *);
 
 /*
  * Have an event happen after so many microseconds, instead of when it was to

@@ -304,11 +304,10 @@ void	 record_print(FILE *, const char *, size_t, int64_t);
 void	 record_json(FILE *, const char *, size_t);
 
 /*
- * A time, and how far from now it is; a length of time in one unit; text from
- * outside, of which nothing moves the cursor.
+ * A time, and how far from now it is; text from outside, of which nothing
+ * moves the cursor.
  */
 void	 record_time(FILE *, int64_t, int64_t);
-void	 record_duration(int64_t, char *, size_t);
 void	 record_text(FILE *, const char *);
 
 /*

@@ -110,8 +110,8 @@ list_of(const struct line *line)
 
 /* ---- for people ---- */
 
-void
-record_duration(int64_t length, char *text, size_t size)
+static void
+print_duration(int64_t length, char *text, size_t size)
 {
 	static const struct {
 		int64_t		 unit;
@@ -142,7 +142,7 @@ record_time(FILE *out, int64_t when, int64_t now)
 	char	date[32], length[32];
 
 	clock_date(when, date, sizeof(date));
-	record_duration(when - now, length, sizeof(length));
+	print_duration(when - now, length, sizeof(length));
 	fprintf(out, when > now ? "%s (in %s)" : "%s (%s ago)", date, length);
 }
 

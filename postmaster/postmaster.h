@@ -323,10 +323,8 @@ void	provide_use(const struct settings *, const struct options *,
 	    uint64_t);
 
 /*
- * The first smtpd has the local socket to itself; the first relay reaches
- * Unix sockets, and no network.
+ * The first relay reaches Unix sockets, and no network.
  */
-bool	is_local(const struct child_process *);
 bool	is_local_relay(const struct child_process *);
 
 /*

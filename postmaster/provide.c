@@ -24,8 +24,9 @@ provide_use(const struct settings *settings, const struct options *options,
 	provide.generation = generation;
 }
 
-bool
-is_local(const struct child_process *child)
+/* The first smtpd has the local socket to itself. */
+static bool
+is_local_smtpd(const struct child_process *child)
 {
 	return child->process == PROC_SMTPD &&
 	    child->instance % WIRE_WORKERS == 0;
@@ -91,7 +92,7 @@ provide_accepts(const struct child_process *child,
 {
 	return listener->process == child->process &&
 	    (child->process != PROC_SMTPD ||
-	    listener->local == is_local(child));
+	    listener->local == is_local_smtpd(child));
 }
 
 int
@@ -121,7 +122,7 @@ provide_peer(const struct child_process *child,
 	memset(&ntf, 0, sizeof(ntf));
 	ntf.process = peer->process;
 	ntf.instance = peer->instance;
-	ntf.may_claim_local = is_local(peer);
+	ntf.may_claim_local = is_local_smtpd(peer);
 	ntf.finishing = peer->finishing;
 	start_tell(child->start, IMSG_START_PEER_NTF, &ntf, fd);
 }
@@ -136,7 +137,8 @@ provide_go(const struct child_process *child)
 	memset(&ntf, 0, sizeof(ntf));
 	ntf.workers = 1;
 	if (child->process == PROC_SMTPD)
-		ntf.workers = is_local(child) ? 1 : settings->smtpd_workers;
+		ntf.workers = is_local_smtpd(child) ? 1 :
+		    settings->smtpd_workers;
 	else if (child->process == PROC_RELAY && !is_local_relay(child))
 		ntf.workers = settings->relay_workers;
 	ntf.uid = settings->identities[child->process].uid;

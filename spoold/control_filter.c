@@ -47,8 +47,8 @@ is_in_domain(const char *domain, const char *address)
 }
 
 /* Does a lane wait for the mail exchangers of the domain? */
-bool
-filter_is_lane_of(const char *lane, const char *domain)
+static bool
+is_lane_of(const char *lane, const char *domain)
 {
 	size_t	 length = strlen(domain);
 
@@ -107,8 +107,7 @@ filter_wants_row(const struct w_ctl_filter *filter, uint32_t state)
 		domain = domain || is_in_domain(filter->domain, address);
 	}
 	if (!domain && !db_is_null(ROWS, 18))
-		domain = filter_is_lane_of(db_text(ROWS, 18),
-		    filter->domain);
+		domain = is_lane_of(db_text(ROWS, 18), filter->domain);
 	return recipient && domain && (filter->reason[0] == '\0' ||
 	    strcasestr(db_text(ROWS, 21), filter->reason) != NULL);
 }

@@ -37,8 +37,8 @@ static struct lanes	 lanes = RB_INITIALIZER(&lanes);
 static struct lane_list	 behind = TAILQ_HEAD_INITIALIZER(behind);
 static struct lane_list	 sleeping = TAILQ_HEAD_INITIALIZER(sleeping);
 
-bool
-lane_is_hop(const struct lane *lane)
+static bool
+is_hop(const struct lane *lane)
 {
 	return lane->hop[0] != '\0';
 }
@@ -88,7 +88,7 @@ lane_get(const char *text, const char *hop, const char *exchange)
 	lane->hop = copy(hop);
 	lane->exchange = copy(exchange);
 	TAILQ_INIT(&lane->waiting);
-	if (lane_is_hop(lane)) {
+	if (is_hop(lane)) {
 		limits_of(hop, &lane->limits);
 		pace_start(&lane->pace, lane->limits.connections);
 		/* Rows of it may have slept since before we began. */
@@ -144,7 +144,7 @@ lane_of_text(const char *text)
 static bool
 is_probed(const struct lane *lane)
 {
-	return lane_is_hop(lane) && !lane->pace.proven &&
+	return is_hop(lane) && !lane->pace.proven &&
 	    lane->pace.allowed == 1 && lane->limits.connections > 1 &&
 	    lane->closed_until <= clock_now();
 }
@@ -357,7 +357,7 @@ lane_configure(void)
 	struct lane	*lane;
 
 	RB_FOREACH(lane, lanes, &lanes)
-		if (lane_is_hop(lane))
+		if (is_hop(lane))
 			limits_of(lane->hop, &lane->limits);
 }
 
@@ -406,12 +406,12 @@ names_host(const char *hop, const char *name)
 	return false;
 }
 
-bool
-lane_is_of(const struct lane *lane, const char *domain)
+static bool
+is_of(const struct lane *lane, const char *domain)
 {
 	if (domain[0] == '\0')
 		return true;
-	if (!lane_is_hop(lane))
+	if (!is_hop(lane))
 		return false;
 	return strcasecmp(lane->exchange, domain) == 0 ||
 	    names_host(lane->hop, domain) || hop_has_domain(lane, domain);
@@ -424,7 +424,7 @@ lane_next_of(const struct lane *last, const char *domain)
 
 	lane = last == NULL ? RB_MIN(lanes, &lanes) :
 	    RB_NEXT(lanes, &lanes, __DECONST(struct lane *, last));
-	while (lane != NULL && !lane_is_of(lane, domain))
+	while (lane != NULL && !is_of(lane, domain))
 		lane = RB_NEXT(lanes, &lanes, lane);
 	return lane;
 }
@@ -488,7 +488,7 @@ lane_why(const struct lane *lane, char *text, size_t size)
 	const struct hop_limits	*limits = &lane->limits;
 
 	text[0] = '\0';
-	if (!lane_is_hop(lane))
+	if (!is_hop(lane))
 		return;
 	if (lane_is_closed(lane))
 		(void)snprintf(text, size, "the next hop is closed for %lld"
@@ -515,7 +515,7 @@ lane_describe(const struct lane *lane, FILE *out)
 	const struct hop_limits	*limits = &lane->limits;
 	int64_t			 now = clock_now(), turn;
 
-	if (lane_is_hop(lane))
+	if (is_hop(lane))
 		(void)fprintf(out, "  concurrency: %u under way, %u at a time"
 		    " now, %u at most\n", lane->out, lane_concurrency(lane),
 		    most(lane));

@@ -505,7 +505,6 @@ struct lane	*lane_of_route(const struct route *);
 bool		 lane_join(struct recipient *, struct lane *);
 struct lane	*lane_of_text(const char *);
 uint32_t	 lane_concurrency(const struct lane *);
-bool		 lane_is_hop(const struct lane *);
 bool		 lane_is_closed(const struct lane *);
 void		 lane_close(struct lane *, int64_t, const struct ending *);
 void		 lane_set_backlog(struct lane *, bool);
@@ -529,7 +528,6 @@ size_t		 lane_count_closed(int64_t);
  * that waits in it has that domain; "" is all.  lane_next_of() begins with
  * NULL.  lane_describe() prints lines of two blanks, a word and what it is.
  */
-bool		 lane_is_of(const struct lane *, const char *);
 struct lane	*lane_next_of(const struct lane *, const char *);
 size_t		 lane_open_matching(const char *);
 void		 lane_describe(const struct lane *, FILE *);
@@ -863,7 +861,6 @@ void		 export_read(struct client *, const struct w_ctl_read_req *);
 
 bool		 filter_is_empty(const struct w_ctl_filter *);
 bool		 filter_is_private(const struct w_ctl_filter *);
-bool		 filter_is_lane_of(const char *, const char *);
 bool		 filter_wants_message(const struct w_ctl_filter *,
 		    const struct message *, int64_t);
 bool		 filter_wants_row(const struct w_ctl_filter *, uint32_t);

@@ -104,8 +104,10 @@ count_turn(void *unused)
 struct event_base *
 played_base(void)
 {
-	if (played.base == NULL)
+	if (played.base == NULL) {
 		played.base = loop_new();
+		loop_add_hook(LOOP_LOGS, count_turn, NULL);
+	}
 	return played.base;
 }
 
@@ -114,9 +116,6 @@ played_turn(unsigned int turns)
 {
 	struct event_base *base = played_base();
 
-	/* The last of all hooks, whichever have come meanwhile. */
-	loop_remove_hook(count_turn, NULL);
-	loop_add_hook(LOOP_LOGS, count_turn, NULL);
 	played.turns = turns;
 	(void)loop_run(base);
 }
