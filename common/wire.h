@@ -93,6 +93,7 @@ enum imsg_type {
 	IMSG_USER_WORKER_REQ,
 	IMSG_USER_WORKER_ANS,
 	IMSG_USER_KILL_NTF,
+	IMSG_USER_STUCK_NTF,
 	IMSG_USER_ENDED_NTF,
 
 	/* JOB: spoold gives a worker one delivery. */
@@ -429,7 +430,8 @@ struct w_user_worker_req {
 enum user_verdict {
 	USER_OK = 1,			/* its link comes with the answer */
 	USER_NO_FORK,			/* 4.3.0: no process, no memory */
-	USER_BUSY			/* an older spoold's workers end */
+	USER_BUSY,			/* an older spoold's workers end */
+	USER_STUCK			/* one of this name cannot be ended */
 };
 
 struct w_user_worker_ans {
@@ -438,6 +440,11 @@ struct w_user_worker_ans {
 };
 
 struct w_user_kill_ntf {
+	uint64_t id;
+};
+
+/* Not even SIGKILL ends it: its name and kind get no other for an hour. */
+struct w_user_stuck_ntf {
 	uint64_t id;
 };
 

@@ -17,12 +17,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "deliver.h"
 #include "log.h"
 #include "loop.h"
 
 #define GRACE_SECONDS	10	/* from SIGTERM to SIGKILL */
 #define STUCK_SECONDS	10	/* from SIGKILL until it no longer counts */
+#define STUCK_PAUSE	HOUR	/* then, until its user gets another */
 
 enum worker_end { LIVING, ENDING, KILLED, STUCK };
 
@@ -33,6 +35,7 @@ struct child_worker {
 	enum worker_kind kind;
 	enum worker_end	 end;
 	bool		 orphan;	/* its spoold is gone */
+	int64_t		 stuck_at;	/* monotonic */
 	struct event	*timer;
 	char		 name[WIRE_LOGIN];
 };
@@ -52,7 +55,13 @@ static struct {
 static void
 give_up(struct child_worker *worker)
 {
+	struct w_user_stuck_ntf ntf = { .id = worker->id };
+
 	worker->end = STUCK;
+	worker->stuck_at = clock_monotonic();
+	if (!worker->orphan && parent.spoold != NULL)
+		link_tell(parent.spoold, IMSG_USER_STUCK_NTF, &ntf, NULL, 0,
+		    -1);
 	log_begin(LOG_WARNING, "worker-stuck");
 	log_string("user", worker->name);
 	log_number("pid", worker->pid);
@@ -193,17 +202,27 @@ on_sigchld(int number, short events, void *arg)
 
 /* ---- what spoold asks ---- */
 
-/* Is a worker of an older spoold in the way of this name? */
-static bool
-is_busy(const char *name)
+/*
+ * May there be a new worker of this name and kind?  Not beside one of an older
+ * spoold that may still work; nor for a while after one was stuck, which runs
+ * nothing any more, but a new one would sleep beside it.
+ */
+static enum user_verdict
+judge(const struct w_user_worker_req *req)
 {
 	struct child_worker *worker;
+	enum user_verdict verdict = USER_OK;
+	int64_t	 now = clock_monotonic();
 
 	TAILQ_FOREACH(worker, &parent.workers, entry)
-		if (worker->orphan && (worker->end != STUCK ||
-		    strcmp(worker->name, name) == 0))
-			return true;
-	return false;
+		if (worker->end != STUCK) {
+			if (worker->orphan)
+				return USER_BUSY;
+		} else if (now - worker->stuck_at < STUCK_PAUSE &&
+		    worker->kind == (enum worker_kind)req->kind &&
+		    strcmp(worker->name, req->name) == 0)
+			verdict = USER_STUCK;
+	return verdict;
 }
 
 /* Fork a worker; returns the end of its link that is spoold's, or -1. */
@@ -249,13 +268,10 @@ on_user_worker(struct link *link, struct frame *frame, void *arg)
 	int	 fd = -1;
 
 	(void)arg;
-	if (is_busy(req->name))
-		ans.verdict = USER_BUSY;
-	else if (req->kind < WORKER_MAILBOX || req->kind > WORKER_PROGRAM ||
-	    (fd = fork_worker(req)) == -1)
+	ans.verdict = judge(req);
+	if (ans.verdict == USER_OK && (req->kind < WORKER_MAILBOX ||
+	    req->kind > WORKER_PROGRAM || (fd = fork_worker(req)) == -1))
 		ans.verdict = USER_NO_FORK;
-	else
-		ans.verdict = USER_OK;
 	link_answer(link, IMSG_USER_WORKER_ANS, frame->id, &ans, NULL, 0, fd);
 }
 

@@ -36,14 +36,16 @@ set_next(struct ending *ending, const struct retry_facts *facts)
 		return;
 	}
 	ending->next = retry_next(settings(), facts);
-	(void)snprintf(ending->why, sizeof(ending->why),
-	    "back-off after attempt %u", facts->attempts);
-	if (ending->not_before <= ending->next)
+	if (ending->not_before <= ending->next) {
+		(void)snprintf(ending->why, sizeof(ending->why),
+		    "back-off after attempt %u", facts->attempts);
 		return;
+	}
 	ending->next = ending->not_before + (int64_t)
 	    arc4random_uniform(SPREAD);
-	(void)strlcpy(ending->why, "the next hop is closed until then",
-	    sizeof(ending->why));
+	if (ending->why[0] == '\0')
+		(void)strlcpy(ending->why,
+		    "the next hop is closed until then", sizeof(ending->why));
 }
 
 /*

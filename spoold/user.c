@@ -6,6 +6,10 @@
  *      ^              |                        |
  *      '-busy, lost---'                        '--idle too long--> (none)
  *
+ * One that deliver cannot end is let go of with its jobs: nothing of it comes
+ * any more, but it may have done them.  Its user's mail is put off for long;
+ * deliver knows how long there shall be no other.
+ *
  * A worker that has nothing to do stays for a while, since a fork is dear;
  * beyond POOL of them the one that was idle longest ends first.  One that
  * dies is asked for again while mail waits for it.
@@ -22,6 +26,7 @@
 #define IDLE_TIME	(60 * SECOND)
 #define PAUSE		(1 * SECOND)	/* before a refused one is asked for */
 #define PATIENCE	(3 * HOUR)	/* with a job, before it is killed */
+#define STUCK_PAUSE	HOUR		/* when it cannot be killed */
 #define SHARED_MAX	64		/* recipients of one run */
 #define DEATHS_MAX	2		/* in a row, having answered nothing */
 
@@ -172,6 +177,32 @@ defer_all(struct worker *worker, const char *why)
 	}
 }
 
+/* One of this user sleeps in the kernel: others would do so beside it. */
+static void
+put_off_all(struct worker *worker)
+{
+	struct recipient	*recipient;
+	struct outcome		*outcome;
+	struct ending		*ending;
+	bool			 was_out;
+
+	while ((recipient = TAILQ_FIRST(&worker->waiting)) != NULL) {
+		TAILQ_REMOVE(&worker->waiting, recipient, waiting);
+		recipient->holder = NULL;
+		was_out = recipient->suspect == &worker->gate;
+		outcome = outcome_new(recipient->message);
+		ending = outcome_add(outcome, recipient, ENDING_DEFERRED,
+		    "4.3.0", was_out ? "its process hangs and cannot be"
+		    " killed; it may have delivered this" :
+		    "its user's process hangs and cannot be killed", "");
+		ending->attempted = was_out;
+		ending->not_before = clock_now() + STUCK_PAUSE;
+		(void)strlcpy(ending->why, "its user's process hangs",
+		    sizeof(ending->why));
+		outcome_store(outcome);
+	}
+}
+
 /* ---- starting ---- */
 
 /* Room in the pool, at the cost of an idle one. */
@@ -221,7 +252,32 @@ on_user_worker_ans(struct link *link, struct frame *frame, void *arg)
 	worker->not_before = clock_monotonic() + PAUSE;
 	if (answer != NULL && answer->verdict == USER_NO_FORK)
 		defer_all(worker, "no process can be started");
+	else if (answer != NULL && answer->verdict == USER_STUCK)
+		put_off_all(worker);
 	worker_settle(worker);
+}
+
+/* It keeps its end of the link, but will never answer. */
+static void
+on_user_stuck(struct link *link, struct frame *frame, void *arg)
+{
+	const struct w_user_stuck_ntf	*ntf = frame->payload;
+	struct worker			*worker;
+
+	(void)link;
+	(void)arg;
+	RB_FOREACH(worker, workers, &users.all)
+		if (worker->state == STATE_READY && worker->id == ntf->id)
+			break;
+	if (worker == NULL)
+		return;
+	set_idle(worker, false);
+	link_free(worker->link);	/* what was out waits again */
+	worker->link = NULL;
+	set_state(worker, STATE_WANTED);
+	put_off_all(worker);
+	worker_settle(worker);
+	queue_wake();
 }
 
 /* Its end shows on its link as well; this says why. */
@@ -235,6 +291,7 @@ on_user_ended(struct link *link, struct frame *frame, void *arg)
 
 static const struct link_handler handlers[] = {
 	{ IMSG_USER_WORKER_ANS,	on_user_worker_ans },
+	{ IMSG_USER_STUCK_NTF,	on_user_stuck },
 	{ IMSG_USER_ENDED_NTF,	on_user_ended },
 	{ IMSG_NONE,		NULL }
 };

@@ -17,8 +17,8 @@
  *   conf PATH			a new configuration
  *   number TEXT		print target_number()
  *
- * What comes back is printed as lines: "worker ID VERDICT", "ended ID
- * STATUS", "answer ID ROW VERDICT STATUS TWIN PLACE TEXT KIND:TARGET ...",
+ * What comes back is printed as lines: "worker ID VERDICT", "stuck ID",
+ * "ended ID STATUS", "answer ID ROW VERDICT STATUS TWIN PLACE TEXT KIND:TARGET ...",
  * "closed ID", "lost" when deliver is.  The end of standard input ends
  * everything.
  */
@@ -276,6 +276,7 @@ print_worker(struct frame *frame)
 static void
 on_deliver(void)
 {
+	const struct w_user_stuck_ntf *stuck;
 	const struct w_user_ended_ntf *ended;
 	struct frame	 frame;
 	const char	*why;
@@ -289,7 +290,10 @@ on_deliver(void)
 	}
 	if (frame.type == IMSG_USER_WORKER_ANS)
 		print_worker(&frame);
-	else {
+	else if (frame.type == IMSG_USER_STUCK_NTF) {
+		stuck = frame.payload;
+		printf("stuck\t%lu\n", (unsigned long)stuck->id);
+	} else {
 		ended = frame.payload;
 		printf("ended\t%lu\t%u\n", (unsigned long)ended->id,
 		    ended->status);

@@ -6,8 +6,9 @@
  * workers of any name and kind, tells of any, or dies, while workers die and
  * do not.  It forks for what it says it has forked, signals nobody but its
  * own children that are not yet reaped, tells each end once to the spoold
- * that asked for it, and none of an older spoold's runs on.  The input is a
- * step a line.
+ * that asked for it, and before that once of each that nothing ends, beside
+ * which it forks no other for a while; none of an older spoold's runs on.  The
+ * input is a step a line.
  */
 #include <sys/wait.h>
 
@@ -25,6 +26,7 @@
 #define CHILDREN	40
 #define STEPS		200
 #define PID		100000	/* the first */
+#define STEP_LONGEST	(SECOND << 7)
 
 /* Whom it has forked. */
 struct forked {
@@ -34,6 +36,9 @@ struct forked {
 	bool		 reaped;
 	bool		 old;		/* its spoold is gone */
 	bool		 termed;
+	bool		 killed;
+	int64_t		 stuck_at;	/* as it was told; 0: it was not */
+	struct w_user_worker_req req;
 };
 
 static struct {
@@ -42,7 +47,7 @@ static struct {
 	struct far	 spoold;
 	struct forked	 all[CHILDREN];
 	size_t		 count;
-	uint64_t	 asking;	/* the id that is asked for */
+	struct w_user_worker_req asking;
 	uint64_t	 names;		/* that spoold has given */
 	uint32_t	 frame;
 	size_t		 told;		/* ends, to this spoold */
@@ -132,7 +137,8 @@ fork(void)
 		errno = EAGAIN;
 		return -1;
 	}
-	play.all[play.count] = (struct forked){ .id = play.asking };
+	play.all[play.count] = (struct forked){ .id = play.asking.id,
+	    .req = play.asking };
 	return PID + (pid_t)play.count++;
 }
 
@@ -144,6 +150,7 @@ kill(pid_t pid, int number)
 	require(pid >= PID && pid < PID + (pid_t)play.count && !f->reaped);
 	require(number == SIGTERM || number == SIGKILL || number == SIGHUP);
 	f->termed = f->termed || number != SIGHUP;
+	f->killed = f->killed || number == SIGKILL;
 	return 0;
 }
 
@@ -200,12 +207,42 @@ spoold_down(void)
 	spoold_lost();
 }
 
+/* A worker of this spoold's is stuck: the first with that name that may be. */
+static void
+hear_stuck(const struct w_user_stuck_ntf *ntf)
+{
+	size_t i;
+
+	for (i = 0; i < play.count; i++)
+		if (play.all[i].id == ntf->id && play.all[i].killed &&
+		    !play.all[i].old && !play.all[i].reaped &&
+		    play.all[i].stuck_at == 0)
+			break;
+	require(i < play.count);
+	play.all[i].stuck_at = clock_monotonic();
+}
+
+/* Is there one that was told to be stuck of what is asked for? */
+static bool
+is_stuck(void)
+{
+	const struct forked *f;
+
+	for (f = play.all; f < play.all + play.count; f++)
+		if (f->stuck_at != 0 && !f->reaped && f->req.kind ==
+		    play.asking.kind && clock_monotonic() - f->stuck_at <
+		    HOUR - STEP_LONGEST && strcmp(f->req.name, play.asking.name) == 0)
+			return true;
+	return false;
+}
+
 /* What it hears: an answer if it waits for one, and ends. */
 static void
 hear(bool waits)
 {
 	struct frame_header header;
 	struct w_user_worker_ans ans;
+	struct w_user_stuck_ntf stuck;
 	const char *contents;
 	size_t before = play.count;
 	int fd;
@@ -218,9 +255,15 @@ hear(bool waits)
 			play.told++;
 			continue;
 		}
+		if (header.type == IMSG_USER_STUCK_NTF) {
+			memcpy(&stuck, contents, sizeof(stuck));
+			hear_stuck(&stuck);
+			continue;
+		}
 		memcpy(&ans, contents, sizeof(ans));
 		require(waits && header.id == play.frame &&
-		    ans.id == play.asking);
+		    ans.id == play.asking.id);
+		require(ans.verdict != USER_OK || !is_stuck());
 		require((ans.verdict == USER_OK) == (fd != -1));
 		waits = false;
 		if (fd != -1)
@@ -238,8 +281,8 @@ ask(const char *text)
 
 	if (*text != '\0')
 		req.kind = (uint64_t)(*text++ - '0');
-	play.asking = req.id;
 	(void)strlcpy(req.name, text, sizeof(req.name));
+	play.asking = req;
 	far_say(&play.spoold, IMSG_USER_WORKER_REQ, ++play.frame, &req,
 	    sizeof(req), -1);
 	played_turn(3);
@@ -263,7 +306,7 @@ say_any(const char *text)
 		((char *)&req)[i] = text[i % length];
 	if (*text & 64)
 		req.name[sizeof(req.name) - 1] = '\0';
-	play.asking = req.id;
+	play.asking = req;
 	far_say(&play.spoold, type, ++play.frame, &req, wire_row(type) !=
 	    NULL && wire_row(type)->size <= sizeof(req) && length % 4 != 0 ?
 	    wire_row(type)->size : length % sizeof(req), -1);
@@ -342,7 +385,8 @@ begin(void)
 	}
 	memset(play.all, 0, sizeof(play.all));
 	play.count = play.told = play.due = 0;
-	play.asking = play.names = play.frame = 0;
+	memset(&play.asking, 0, sizeof(play.asking));
+	play.names = play.frame = 0;
 	play.cannot = false;
 	play.spoold.fd = -1;
 	spoold_up();

@@ -372,4 +372,60 @@ def test_pages():
     spool.end()
 
 
+def test_stuck():
+    spool = Queue('retry-min=1s')
+    behind = "its user's process hangs and cannot be killed"
+    sent = []
+
+    def status():
+        return spool.run('status')[1]
+
+    def asked():
+        return len([e for e in spool.events() if e.startswith('asked')])
+
+    def reasons():
+        """Of those that wait for an hour."""
+        rows = [spool.json('show', id)[0]['recipients'][0] for id in sent]
+        return [r.get('reason') if r['state'] == 'deferred' and
+                3500 < r['next'] - time.time() < 3620 and
+                r['why'] == "its user's process hangs" else r for r in rows]
+
+    for i in range(2):
+        sent.append(spool.send('local-hangs@x'))
+    ok('two are with a worker that hangs', spool.do('stuck')[0] == 'ok' and
+       'workers=1' in status().split(), status())
+    spool.do('run', 1)
+    ok('both are put off for an hour when nothing ends it, as what it may'
+       ' have done', reasons() == ['its process hangs and cannot be killed;'
+                                   ' it may have delivered this'] * 2,
+       reasons())
+    ok('its place is free', 'workers=0' in status().split(),
+       status())
+    sent.append(spool.send('local-hangs@x'))
+    ok('what comes then is put off as long, by what deliver says',
+       reasons()[2] == behind and asked() == 2, (reasons(), asked()))
+    spool.run('retry', 'all')
+    spool.do('run', 1)
+    ok('so is what the operator tries', reasons() == [behind] * 3 and
+       asked() == 3, (reasons(), asked()))
+    ok('others get theirs', len(spool.events(spool.send('local-ok@x'))) == 1)
+    spool.do('kill')
+    spool.do('start')
+    spool.run('retry', 'all')
+    spool.do('run', 1)
+    ok('a new spoold hears the same', reasons() == [behind] * 3 and
+       asked() == 4, (reasons(), asked()))
+    spool.do('ended')
+    ok('when it has ended the next is delivered', len([
+        e for e in spool.events(spool.send('local-hangs@x'))
+        if e.startswith('delivered')]) == 1)
+    for id in sent:
+        spool.run('retry', id)
+    spool.do('run', 1)
+    ok('and so are those that wait', spool.ids() == [] and [
+        len([e for e in spool.events(id) if e.startswith('delivered')])
+        for id in sent] == [1] * 3, spool.events())
+    spool.end()
+
+
 run_tests(globals())

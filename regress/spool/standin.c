@@ -14,7 +14,7 @@
  * a dash.  policyd: local-ACCOUNT relay-HOST hop-HOP mx-ANY (by the mail
  * exchangers of the address's domain) list-A_B long-COUNT empty mailer-ANY odd
  * unknown refuse defer discard, and dies closes its link.  A worker: the account ok takes, fail refuses,
- * later defers, dies closes its link, hangs never answers, forward expands to
+ * later defers, dies closes its link, hangs never answers until it ends, forward expands to
  * local-ok and to |program, many to 600 addresses, nobody to none.  relay: the
  * host (or the first label of the domain) ok takes, fail refuses, dead defers and is closed for 300 seconds,
  * shut as long as can be, hold waits until it is told what to answer, mood
@@ -76,6 +76,9 @@ static struct {
 	struct link	*deliver;
 	struct link	*relays[RELAYS];
 	struct link	*hanging;		/* the worker that hangs */
+	uint64_t	 hanging_id;
+	bool		 is_stuck;		/* nothing ends it */
+	bool		 is_cured;		/* the next does not hang */
 	struct { uint64_t first, end; } leases[16];
 	int		 lease_count;
 	int		 takes_mail;
@@ -491,7 +494,7 @@ on_job(struct link *link, struct frame *frame, void *arg)
 		answer.verdict = JOB_DEFERRED;
 		(void)strcpy(answer.status, "4.2.2");
 		(void)strcpy(answer.text, "over quota");
-	} else if (strcmp(account, "hangs") == 0) {
+	} else if (strcmp(account, "hangs") == 0 && !s.is_cured) {
 		event_line("hangs", job->id, job->recipient, "");
 		s.hanging = link;
 		return;
@@ -559,6 +562,16 @@ on_user_worker(struct link *link, struct frame *frame, void *arg)
 	int				 pair[2];
 
 	(void)arg;
+	if (strcmp(question->name, "hangs") == 0) {
+		event_line("asked", question->id, 0, question->name);
+		if (s.is_stuck) {
+			answer.verdict = USER_STUCK;
+			link_answer(link, IMSG_USER_WORKER_ANS, frame->id,
+			    &answer, NULL, 0, -1);
+			return;
+		}
+		s.hanging_id = question->id;
+	}
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1)
 		err(1, "socketpair");
 	(void)link_new(s.base, pair[0], &worker_role, strdup(question->name));
@@ -584,6 +597,30 @@ static const struct link_role deliver_role = {
 	.self = PROC_DELIVER, .peer = PROC_SPOOLD,
 	.handlers = deliver_handlers, .closed = on_end
 };
+
+/* Nothing ends the worker that hangs. */
+static void
+command_stuck(void)
+{
+	struct w_user_stuck_ntf	 ntf = { .id = s.hanging_id };
+
+	s.is_stuck = s.hanging != NULL;
+	if (s.is_stuck)
+		link_tell(s.deliver, IMSG_USER_STUCK_NTF, &ntf, NULL, 0, -1);
+	puts(s.is_stuck ? "ok" : "no");
+}
+
+/* It has ended after all. */
+static void
+command_ended(void)
+{
+	struct w_user_ended_ntf	 ntf = { .id = s.hanging_id, .status = 9 };
+
+	link_tell(s.deliver, IMSG_USER_ENDED_NTF, &ntf, NULL, 0, -1);
+	s.is_stuck = false;
+	s.is_cured = true;
+	puts("ok");
+}
 
 /* ---- links ---- */
 
@@ -1137,7 +1174,11 @@ obey(char *line)
 		puts(s.hanging != NULL ? "ok" : "no");
 		link_free(s.hanging);
 		s.hanging = NULL;
-	} else if (strcmp(words[0], "relink") == 0)
+	} else if (strcmp(words[0], "stuck") == 0)
+		command_stuck();
+	else if (strcmp(words[0], "ended") == 0)
+		command_ended();
+	else if (strcmp(words[0], "relink") == 0)
 		command_relink();
 	else if (strcmp(words[0], "silent") == 0 && count == 2)
 		command_silent(strcmp(words[1], "dies") == 0);
