@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,6 +32,29 @@ static char	scratch[] = "/tmp/postmaster-mailbox-XXXXXX";
 static bool	abandoned;
 static struct worker worker = { .hostname = "mx.test" };
 static struct maildir_batch batch;
+
+/* What is synced: f a file, d a folder; the one so named fails. */
+static char	synced[64];
+static char	unsynced;
+
+int
+fsync(int fd)
+{
+	struct stat	 st;
+	size_t	 length = strlen(synced);
+
+	assert_int_equal(fstat(fd, &st), 0);
+	if (length + 1 < sizeof(synced)) {
+		synced[length] = S_ISDIR(st.st_mode) ? 'd' : 'f';
+		synced[length + 1] = '\0';
+	}
+	if (unsynced == (S_ISDIR(st.st_mode) ? 'd' : 'f')) {
+		unsynced = '\0';
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
 
 bool
 worker_abandoned(const struct worker *unused)
@@ -150,6 +175,9 @@ test_maildir(void **unused)
 	assert_int_equal(rename("M/new/1700000000.0000000000001.1.mx.test",
 	    "M/cur/1700000000.0000000000001.1.mx.test,S=9:2,S"), 0);
 	assert_int_equal(deliver_one("M", 1, false, &result), 1);
+	/* One that only begins so is another. */
+	assert_int_equal(rename("M/cur/1700000000.0000000000001.1.mx.test,S=9:"
+	    "2,S", "M/cur/1700000000.0000000000001.11.mx.test2:2,S"), 0);
 	assert_int_equal(deliver_one("M", 11, false, &result), 0);
 	assert_int_equal(count_files("M/new"), 1);
 	assert_int_equal(count_files("M/tmp"), 0);
@@ -169,6 +197,56 @@ test_maildir(void **unused)
 	/* Where nothing can be made, it waits. */
 	assert_int_equal(deliver_one("missing/M", 1, true, &result), -1);
 	assert_int_equal(result, 0);
+}
+
+/*
+ * Nothing is delivered before it is on disk with its name, nor what an
+ * earlier attempt has linked; and all is for the user alone.
+ */
+static void
+test_maildir_syncs(void **unused)
+{
+	struct job	*jobs[2];
+	struct stat	 st;
+	uint32_t i;
+	int	 result;
+
+	(void)unused;
+	synced[0] = '\0';
+	assert_int_equal(deliver_one("S", 1, true, &result), 0);
+	assert_string_equal(synced, "ddfd");
+	assert_int_equal(stat("S/new", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(stat("S/new/1700000000.0000000000001.1.mx.test",
+	    &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	synced[0] = '\0';
+	assert_int_equal(deliver_one("S", 2, true, &result), 0);
+	assert_string_equal(synced, "fd");
+	synced[0] = '\0';
+	assert_int_equal(deliver_one("S", 2, false, &result), 1);
+	assert_string_equal(synced, "dd");
+	synced[0] = '\0';
+	for (i = 0; i < 2; i++) {
+		jobs[i] = new_job("A: b\r\n\r\nx\r\n", 3 + i);
+		maildir_add(&batch, &worker, jobs[i], "S");
+	}
+	assert_int_equal(maildir_commit(&batch, &worker), 0);
+	for (i = 0; i < 2; i++)
+		job_free(jobs[i]);
+	assert_string_equal(synced, "ffd");
+	/* What cannot be synced has not been delivered. */
+	unsynced = 'f';
+	assert_int_equal(deliver_one("S", 5, true, &result), -1);
+	assert_int_equal(count_files("S/new"), 4);
+	unsynced = 'd';
+	assert_int_equal(deliver_one("S", 6, true, &result), -1);
+	unsynced = 'd';
+	assert_int_equal(deliver_one("S", 2, false, &result), -1);
+	unsynced = 'd';
+	assert_int_equal(deliver_one("T", 1, true, &result), -1);
+	assert_int_equal(unsynced, '\0');
+	assert_int_equal(count_files("S/tmp"), 0);
 }
 
 /* A folder that was made for us, in one that we may pass, yet not list. */
@@ -254,6 +332,18 @@ test_mbox(void **unused)
 	assert_int_equal(append(path, "A: b\r\n\r\n", false, status),
 	    JOB_DONE);
 	assert_string_equal(slurp(path), "From a\n\ncut\n\n" FIRST "\n");
+	assert_non_null(file = fopen(path, "w"));
+	fputs("From a\n\ncut\n", file);
+	fclose(file);
+	assert_int_equal(append(path, "A: b\r\n\r\n", false, status),
+	    JOB_DONE);
+	assert_string_equal(slurp(path), "From a\n\ncut\n\n" FIRST "\n");
+	/* Another's file in the mail spool is not written to. */
+	worker.account.uid++;
+	assert_int_equal(append(path, "A: b\r\n\r\n", true, status),
+	    JOB_DEFERRED);
+	assert_string_equal(status, "4.3.5");
+	worker.account.uid--;
 	assert_int_equal(symlink("mbox", "symlink"), 0);
 	snprintf(path, sizeof(path), "%s/symlink", scratch);
 	assert_int_equal(append(path, "A: b\r\n\r\n", true, status),
@@ -302,6 +392,30 @@ test_truncate(void **unused)
 	job_free(job);
 	assert_string_equal(slurp(path), FIRST "\n");
 	assert_int_equal(lstat("full.lock", &st), -1);
+}
+
+/* The file is on disk, and its name if it was made, or it is as it was. */
+static void
+test_mbox_syncs(void **unused)
+{
+	char	 status[12], path[64];
+
+	(void)unused;
+	snprintf(path, sizeof(path), "%s/synced", scratch);
+	synced[0] = '\0';
+	assert_int_equal(append(path, "A: b\r\n\r\n", true, status),
+	    JOB_DONE);
+	assert_string_equal(synced, "df");
+	synced[0] = '\0';
+	unsynced = 'f';
+	assert_int_equal(append(path, "A: b\r\n\r\n", true, status),
+	    JOB_DEFERRED);
+	assert_string_equal(synced, "ff");
+	assert_string_equal(slurp(path), FIRST "\n");
+	unlink(path);
+	unsynced = 'd';
+	assert_int_equal(append(path, "A: b\r\n\r\n", true, status),
+	    JOB_DEFERRED);
 }
 
 /* ---- locks ---- */
@@ -436,10 +550,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_maildir),
+		cmocka_unit_test(test_maildir_syncs),
 		cmocka_unit_test(test_closed_parent),
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_mbox),
 		cmocka_unit_test(test_truncate),
+		cmocka_unit_test(test_mbox_syncs),
 		cmocka_unit_test(test_dot_lock),
 		cmocka_unit_test(test_left_locks),
 		cmocka_unit_test(test_fcntl_lock),

@@ -90,10 +90,18 @@ test_refusals(void **state)
 		{ 550, "5.7.1000 x", "550 5.7.1 5.7.1000 x\r\n" },
 		{ 550, "no\r\n250 Ok\x7f\xe4", "550 5.7.1 no??250 Ok??\r\n" },
 	};
+	struct w_rcpt_check_ans answer;
 	char text[REPLY_MAX];
-	size_t i;
+	size_t i, length;
 
 	(void)state;
+	/* All that policyd can say is said. */
+	memset(answer.text, 'x', sizeof(answer.text));
+	answer.text[sizeof(answer.text) - 1] = '\0';
+	length = reply_print_refusal(550, answer.text, text, sizeof(text));
+	assert_int_equal(length, 10 + sizeof(answer.text) - 1 + 2);
+	assert_int_equal(length, strlen(text));
+	assert_string_equal(text + length - 2, "\r\n");
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		(void)reply_print_refusal(table[i].code, table[i].text, text,
 		    sizeof(text));
@@ -215,6 +223,9 @@ test_rcpt_parameters(void **state)
 		{ " NOTIFY=DELAY,", PARAMETER_BAD },
 		{ " NOTIFY=", PARAMETER_BAD },
 		{ " ORCPT=rfc822;a@b", PARAMETER_OK },
+		{ " ORCPT=rfc822;a+2Bb@c", PARAMETER_OK },
+		{ " ORCPT=rfc822;a+2b@c", PARAMETER_BAD },
+		{ " ORCPT=rfc822;a=b@c", PARAMETER_BAD },
 		{ " ORCPT=;a@b", PARAMETER_BAD },
 		{ " ORCPT=rfc822;", PARAMETER_BAD },
 		{ " ORCPT=rfc822", PARAMETER_BAD },
