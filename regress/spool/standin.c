@@ -563,8 +563,8 @@ on_user_worker(struct link *link, struct frame *frame, void *arg)
 
 	(void)arg;
 	if (strcmp(question->name, "hangs") == 0) {
-		event_line("asked", question->id, 0, question->name);
 		if (s.is_stuck) {
+			event_line("stuck", question->id, 0, question->name);
 			answer.verdict = USER_STUCK;
 			link_answer(link, IMSG_USER_WORKER_ANS, frame->id,
 			    &answer, NULL, 0, -1);
