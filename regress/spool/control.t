@@ -4,6 +4,7 @@ shows, whom it obeys, what others are asked, and pages of a long queue."""
 import json
 import os
 import re
+import socket
 import struct
 import subprocess
 import sys
@@ -425,6 +426,80 @@ def test_stuck():
     ok('and so are those that wait', spool.ids() == [] and [
         len([e for e in spool.events(id) if e.startswith('delivered')])
         for id in sent] == [1] * 3, spool.events())
+    spool.end()
+
+
+def test_strangers():
+    """The messages that are sent here are of uid 1000."""
+    spool = Queue()
+    one = spool.send('local-later@x')
+    ok('nobody removes another\'s message', spool.run(
+        'remove', one, uid=STRANGER)[0] == 66 and spool.ids() == [one],
+       spool.ids())
+    for words in ('age', one, '1h'), ('bounce', one), ('pause',), (
+            'check',), ('backup', 'b'):
+        code, text = spool.run(*words, uid=1000)
+        ok('who sent it may not: ' + words[0], code == 77 and
+           'only root' in text, (code, text))
+    ok('nothing of that was done', spool.ids() == [one] and
+       not spool.log('bounced', one) and not spool.log('aged', one) and
+       'paused=no' in spool.run('status')[1], spool.read('log'))
+    ok('but remove it', spool.run('remove', one, uid=1000)[0] == 0 and
+       spool.ids() == [], spool.ids())
+    spool.end()
+
+
+def test_crowd():
+    spool = Queue()
+    path = os.path.join(spool.top, 'control')
+    os.chmod(path, 0o666)
+
+    def knock(uid, count):
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(count)]
+        os.seteuid(uid)
+        try:
+            for client in clients:
+                client.connect(path)
+        finally:
+            os.seteuid(0)
+        spool.do('run', 1)
+        return clients
+
+    def is_open(client):
+        try:
+            return client.recv(1, socket.MSG_DONTWAIT) != b''
+        except BlockingIOError:
+            return True
+
+    clients = knock(STRANGER, 9)
+    ok('a user may ask in eight places at a time',
+       list(map(is_open, clients)) == [True] * 8 + [False])
+    for uid in range(STRANGER + 1, STRANGER + 8):
+        clients += knock(uid, 8)
+    ok('all together in 62', sum(map(is_open, clients)) == 62,
+       sum(map(is_open, clients)))
+    clients = knock(0, 3)
+    ok('two more are for root', list(map(is_open, clients)) ==
+       [True, True, False])
+    spool.end()
+
+
+def test_manners():
+    spool = Queue()
+    control = Control(spool)
+    asked = b''.join(struct.pack('=IIIIQ', control.names.index(
+        'CTL_STATUS_REQ'), 8, question, 0, 0) for question in (1, 2))
+    control.socket.sendall(asked)
+    control.socket.settimeout(5)
+    spool.do('run', 1)
+    try:
+        while control.socket.recv(4096):
+            pass
+        closed = True
+    except socket.timeout:
+        closed = False
+    ok('who asks again before the answer is read is thrown out', closed)
+    ok('and nobody else', 'paused=no' in spool.run('status')[1])
     spool.end()
 
 
