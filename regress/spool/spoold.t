@@ -122,6 +122,35 @@ def test_deferral():
     spool.end()
 
 
+def test_refusals():
+    spool = Spool()
+    for code, word, status in (550, 'bounced', '5.7.26'), (
+            451, 'deferred', '4.7.26'):
+        one = spool.send('refuse-%d@x' % code)
+        lines = spool.log('(?:bounced|deferred)', one)
+        ok('what a route says with %d is %s' % (code, word),
+           len(lines) == 1 and word + ' id' in lines[0] and
+           'status=' + status in lines[0], lines)
+    spool.end()
+
+
+def test_clock():
+    """It was ahead by two hours when the spool was last used."""
+    spool = Spool()
+    one = spool.send('local-later@x')
+    spool.do('stop')
+    spool.sql("UPDATE spool SET high ="
+              " (strftime('%s', 'now') + 7200) * 1000 << 20")
+    spool.sql('UPDATE recipient SET next = 0, attempts = 9, tries = 9')
+    spool.sql('UPDATE message SET arrival = arrival - 518400000000')
+    spool.do('start')
+    spool.do('run', 2)
+    ok('nothing expires by a clock that went back',
+       len(spool.log('deferred', one)) == 2 and
+       spool.log('bounced', one) == [], spool.read('log'))
+    spool.end()
+
+
 def test_crash():
     spool = Spool()
     ids = [spool.send('local-hangs@x', wait=0) for i in range(50)]
@@ -360,14 +389,17 @@ def test_damage():
               " AND message = (SELECT min(id) FROM message)")
     spool.sql("UPDATE body SET octets = 'other' WHERE id = (SELECT id FROM"
               " message ORDER BY id LIMIT 1 OFFSET 1)")
+    # As long as it was, and other octets.
+    spool.sql("UPDATE body SET octets = zeroblob(1000) WHERE id = (SELECT id"
+              " FROM message ORDER BY id LIMIT 1 OFFSET 3)")
     spool.sql('UPDATE recipient SET next = 0, attempts = 9, tries = 9')
     spool.sql('UPDATE message SET arrival = 0 WHERE id = (SELECT id FROM'
               ' message ORDER BY id LIMIT 1 OFFSET 2)')
     spool.do('start')
     spool.do('run', 2)
     spool.do('stop')
-    ok('rows and a body are damaged', spool.sql('SELECT count(*) FROM damaged')
-       == [(4,)], spool.sql('SELECT * FROM damaged'))
+    ok('rows and bodies are damaged', spool.sql('SELECT count(*) FROM damaged')
+       == [(7,)], spool.sql('SELECT * FROM damaged'))
     ok('and the totals are still right', spool.sql(TOTALS) == [(1,) * 4],
        spool.sql('SELECT * FROM spool'))
     spool.end()

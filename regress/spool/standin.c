@@ -13,7 +13,7 @@
  * An address's local part says what becomes of it: a word, and what follows
  * a dash.  policyd: local-ACCOUNT relay-HOST hop-HOP mx-ANY (by the mail
  * exchangers of the address's domain) list-A_B long-COUNT empty mailer-ANY odd
- * unknown refuse defer discard, and dies closes its link.  A worker: the account ok takes, fail refuses,
+ * unknown refuse-CODE defer discard, and dies closes its link.  A worker: the account ok takes, fail refuses,
  * later defers, dies closes its link, hangs never answers until it ends, forward expands to
  * local-ok and to |program, many to 600 addresses, nobody to none.  relay: the
  * host (or the first label of the domain) ok takes, fail refuses, dead defers and is closed for 300 seconds,
@@ -388,7 +388,10 @@ on_resolve(struct link *link, struct frame *frame, void *arg)
 		    &length);
 	else if (strcmp(word, "refuse") == 0) {
 		answer.kind = ROUTE_REFUSE;
-		(void)strcpy(answer.text, "5.7.1 go away");
+		if (*rest != '\0')
+			answer.code = (uint32_t)atoi(rest);
+		(void)snprintf(answer.text, sizeof(answer.text),
+		    "%s.7.26 go away", answer.code < 500 ? "4" : "5");
 	} else if (strcmp(word, "defer") == 0) {
 		answer.kind = ROUTE_DEFER;
 		answer.code = 451;

@@ -26,6 +26,10 @@ static struct {
 	size_t		 at;
 	unsigned int	 loads;
 	bool		 refuse;	/* the next row */
+	/* Of the row that was added last. */
+	uint32_t	 notify;
+	char		 sender[32];
+	char		 orcpt[32];
 } s;
 
 int
@@ -77,6 +81,10 @@ store_add_recipient(struct recipient *recipient, enum stored stored)
 	(void)strlcpy(s.rows[at].address, recipient->address,
 	    sizeof(s.rows[at].address));
 	s.added++;
+	s.notify = recipient->notify;
+	(void)strlcpy(s.sender, recipient->sender != NULL ?
+	    recipient->sender : "", sizeof(s.sender));
+	(void)strlcpy(s.orcpt, recipient->orcpt, sizeof(s.orcpt));
 	return 0;
 }
 
@@ -103,6 +111,7 @@ recipient_free(struct recipient *recipient)
 	free(recipient->original);
 	free(recipient->target);
 	free(recipient->account);
+	free(recipient->sender);
 	free(recipient->orcpt);
 	free(recipient);
 }
@@ -303,6 +312,30 @@ a_new_list_looks_again(void **state)
 	assert_int_equal(s.loads, 2);
 }
 
+/* The owner hears of failures, and nothing of what the sender asked for. */
+static void
+members_are_their_owners(void **state)
+{
+	struct expansion	*part;
+
+	(void)state;
+	list->notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
+	free(list->orcpt);
+	list->orcpt = strdup("rfc822;list@x");
+	assert_int_equal(store(part = part_of(false, "a@x", "b@x", NULL)), 0);
+	commit(part);
+	assert_string_equal(s.sender, "");
+	assert_string_equal(s.orcpt, "rfc822;list@x");
+	assert_int_equal(s.notify, NOTIFY_DELAY);
+	part = part_of(false, "c@x", "d@x", NULL);
+	part->owner = strdup("owner@x");
+	assert_int_equal(store(part), 0);
+	commit(part);
+	assert_string_equal(s.sender, "owner@x");
+	assert_string_equal(s.orcpt, "");
+	assert_int_equal(s.notify, NOTIFY_FAILURE);
+}
+
 int
 main(void)
 {
@@ -314,7 +347,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    what_was_refused_is_not_known, begin, end),
 		cmocka_unit_test_setup_teardown(
-		    a_new_list_looks_again, begin, end)
+		    a_new_list_looks_again, begin, end),
+		cmocka_unit_test_setup_teardown(
+		    members_are_their_owners, begin, end)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
