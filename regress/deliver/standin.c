@@ -18,12 +18,10 @@
  *   number TEXT		print target_number()
  *
  * What comes back is printed as lines: "worker ID VERDICT", "stuck ID",
- * "ended ID STATUS", "answer ID ROW VERDICT STATUS TWIN PLACE TEXT KIND:TARGET ...",
- * "closed ID", "lost" when deliver is.  The end of standard input ends
- * everything.
+ * "ended ID STATUS", "answer ID ROW VERDICT STATUS TWIN PLACE TEXT
+ * KIND:TARGET ...", "closed ID", "lost" when deliver is.  The end of standard
+ * input ends everything.
  */
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -37,18 +35,17 @@
 #include <unistd.h>
 
 #include "link.h"
+#include "regress/standin/start.h"
 #include "target.h"
 #include "wire.h"
 
 #define WORKERS	128
 
 static struct {
-	int		 start;
-	int		 ready;
+	struct started	 deliver;
 	int		 link;
 	int		 workers[WORKERS];
 	uint32_t	 last;		/* id of a frame */
-	pid_t		 pid;
 } standin;
 
 static void __attribute__((noreturn))
@@ -68,33 +65,11 @@ tell(int fd, enum imsg_type type, const void *payload, int passed)
 /* ---- postmaster ---- */
 
 static void
-give_configuration(const char *path)
-{
-	struct w_start_config_ntf ntf = { .generation = 1 };
-	char	 buffer[65536];
-	ssize_t	 n;
-	int	 fd, memory;
-
-	if ((fd = open(path, O_RDONLY)) == -1 ||
-	    (memory = memfd_create("conf", MFD_CLOEXEC)) == -1)
-		die(path);
-	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
-		if (write(memory, buffer, (size_t)n) != n)
-			die("memfd");
-	close(fd);
-	tell(standin.start, IMSG_START_CONFIG_NTF, &ntf, memory);
-}
-
-static void
 give_link(void)
 {
 	struct w_start_peer_ntf peer = { .process = PROC_SPOOLD };
-	int	 ends[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
-		die("socketpair");
-	standin.link = ends[0];
-	tell(standin.start, IMSG_START_PEER_NTF, &peer, ends[1]);
+	standin.link = start_link(&standin.deliver, &peer);
 }
 
 static void
@@ -102,44 +77,20 @@ start(const char *program, const char *conf, const char *hostname)
 {
 	struct w_start_log_ntf log = { .kind = WIRE_LOG_FILE };
 	struct w_start_go_ntf go = { .workers = 1 };
-	int	 ends[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1 ||
-	    (standin.ready = eventfd(0, EFD_CLOEXEC)) == -1)
-		die("start");
-	standin.start = ends[0];
-	if ((standin.pid = fork()) == -1)
-		die("fork");
-	if (standin.pid == 0) {
-		dup2(ends[1], 13);
-		dup2(standin.ready, 14);
-		dup2(13, 3);
-		dup2(14, 4);
-		close_range(5, ~0U, 0);
-		execl(program, program, "0", (char *)NULL);
-		_exit(127);
-	}
-	close(ends[1]);
+	start_program(&standin.deliver, program, "0");
 	go.uid = getuid();
 	go.gid = getgid();
 	go.rootless = getuid() != 0;
 	snprintf(go.hostname, sizeof(go.hostname), "%s", hostname);
 	strcpy(log.name, "log");
-	give_configuration(conf);
-	tell(standin.start, IMSG_START_LOG_NTF, &log,
+	start_configure(&standin.deliver, conf);
+	start_tell(&standin.deliver, IMSG_START_LOG_NTF, &log,
 	    fcntl(2, F_DUPFD_CLOEXEC, 3));
 	give_link();
-	tell(standin.start, IMSG_START_GO_NTF, &go, -1);
-}
-
-static void
-wait_ready(void)
-{
-	struct pollfd	 poller = { .fd = standin.ready, .events = POLLIN };
-
-	if (poll(&poller, 1, 10000) != 1)
-		die("deliver is not ready");
-	printf("ready\t%ld\n", (long)standin.pid);
+	start_tell(&standin.deliver, IMSG_START_GO_NTF, &go, -1);
+	start_await(&standin.deliver);
+	printf("ready\t%ld\n", (long)standin.deliver.pid);
 }
 
 /* ---- spoold ---- */
@@ -349,11 +300,12 @@ obey(char *line)
 		kill_ntf.id = strtoul(words[1], NULL, 10);
 		tell(standin.link, IMSG_USER_KILL_NTF, &kill_ntf, -1);
 	} else if (strcmp(words[0], "relink") == 0) {
-		tell(standin.start, IMSG_START_PEER_DOWN_NTF, &down, -1);
+		start_tell(&standin.deliver, IMSG_START_PEER_DOWN_NTF, &down,
+		    -1);
 		close(standin.link);
 		give_link();
 	} else if (strcmp(words[0], "conf") == 0)
-		give_configuration(words[1]);
+		start_configure(&standin.deliver, words[1]);
 	else if (strcmp(words[0], "number") == 0)
 		printf("number\t%u\n", target_number(words[1]));
 	else
@@ -374,7 +326,6 @@ main(int argc, char **argv)
 	for (i = 0; i < WORKERS; i++)
 		standin.workers[i] = -1;
 	start(argv[1], argv[2], argv[3]);
-	wait_ready();
 	for (;;) {
 		fds[0] = (struct pollfd){ .fd = 0, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = standin.link,
@@ -395,7 +346,7 @@ main(int argc, char **argv)
 			break;
 		obey(line);
 	}
-	close(standin.start);
-	waitpid(standin.pid, &i, 0);
+	close(standin.deliver.link);
+	waitpid(standin.deliver.pid, &i, 0);
 	return 0;
 }

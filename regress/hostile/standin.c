@@ -9,7 +9,6 @@
  * The process, started without root, may close a link, which is then made
  * anew; it may not die.  Ends with 0 if it lived and ended well when told to.
  */
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -29,6 +28,7 @@
 
 #include "clock.h"
 #include "frame.h"
+#include "regress/standin/start.h"
 #include "wire.h"
 
 #define ENDS_MAX	24
@@ -53,8 +53,7 @@ struct end {
 
 static struct {
 	enum process	 process;
-	pid_t		 pid;
-	int		 start;
+	struct started	 program;
 	struct sockaddr_storage address;
 	socklen_t	 address_length;
 	struct end	 ends[ENDS_MAX];
@@ -537,29 +536,15 @@ listen_to(struct end *end)
 /* ---- the process ---- */
 
 static void
-tell(enum imsg_type type, const void *payload, size_t length, int fd)
-{
-	struct end end = { .fd = s.start };
-	struct frame_header header = { .type = type,
-	    .length = (uint32_t)length, .flags = fd != -1 ? FRAME_FD : 0 };
-
-	send_frame(&end, header, payload, length, NULL, 0, fd);
-}
-
-static void
 give_link(enum process process)
 {
 	struct w_start_peer_down_ntf down = { .process = process,
 	    .instance = process == PROC_SMTPD || process == PROC_RELAY };
 	struct w_start_peer_ntf peer = { .process = process,
 	    .instance = process == PROC_SMTPD || process == PROC_RELAY };
-	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
-		err(1, "socketpair");
-	tell(IMSG_START_PEER_DOWN_NTF, &down, sizeof(down), -1);
-	tell(IMSG_START_PEER_NTF, &peer, sizeof(peer), pair[1]);
-	if (end_new(pair[0], process, s.process) == NULL)
+	start_tell(&s.program, IMSG_START_PEER_DOWN_NTF, &down, -1);
+	if (end_new(start_link(&s.program, &peer), process, s.process) == NULL)
 		errx(1, "too many links");
 }
 
@@ -588,22 +573,7 @@ give_listener(void)
 	    getsockname(fd, (struct sockaddr *)&s.address,
 	    &s.address_length) == -1 || listen(fd, 32) == -1)
 		err(1, "a listening socket");
-	tell(IMSG_START_LISTENER_NTF, &listener, sizeof(listener), fd);
-}
-
-static void
-give_configuration(const char *path)
-{
-	struct w_start_config_ntf ntf = { .generation = 1 };
-	char text[65536];
-	int in = open(path, O_RDONLY), fd = memfd_create("conf", 0);
-	ssize_t n;
-
-	if (in == -1 || fd == -1 || (n = read(in, text, sizeof(text))) == -1 ||
-	    write(fd, text, (size_t)n) != n)
-		err(1, "%s", path);
-	close(in);
-	tell(IMSG_START_CONFIG_NTF, &ntf, sizeof(ntf), fd);
+	start_tell(&s.program, IMSG_START_LISTENER_NTF, &listener, fd);
 }
 
 static void
@@ -612,32 +582,17 @@ start(const char *program, const char *conf, const char *directory)
 	struct w_start_log_ntf log = { .kind = WIRE_LOG_FILE, .name = "log" };
 	struct w_start_go_ntf go = { .workers = 1, .uid = getuid(),
 	    .gid = getgid(), .rootless = 1, .hostname = "here.test" };
-	int pair[2], event = eventfd(0, 0);
 	size_t i;
 
-	if (event == -1 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-	    pair) == -1 || (s.pid = fork()) == -1)
-		err(1, "start");
-	if (s.pid == 0) {
-		dup2(pair[1], 100);
-		dup2(event, 101);
-		dup2(100, 3);
-		dup2(101, 4);
-		close_range(5, ~0U, 0);
-		execl(program, program, "1", (char *)NULL);
-		err(1, "%s", program);
-	}
-	close(pair[1]);
-	close(event);
-	s.start = pair[0];
-	give_configuration(conf);
-	tell(IMSG_START_LOG_NTF, &log, sizeof(log), dup(STDOUT_FILENO));
+	start_program(&s.program, program, "1");
+	start_configure(&s.program, conf);
+	start_tell(&s.program, IMSG_START_LOG_NTF, &log, dup(STDOUT_FILENO));
 	if (s.process == PROC_SMTPD || s.process == PROC_SPOOLD)
 		give_listener();
 	for (i = 0; i < 4 && neighbours[s.process][i] != PROC_NONE; i++)
 		give_link(neighbours[s.process][i]);
 	(void)snprintf(go.root, sizeof(go.root), "%s", directory);
-	tell(IMSG_START_GO_NTF, &go, sizeof(go), -1);
+	start_tell(&s.program, IMSG_START_GO_NTF, &go, -1);
 }
 
 /* New links for those it closed, new clients for those it sent away. */
@@ -697,7 +652,8 @@ memory(void)
 	unsigned long most = 0;
 	FILE *file;
 
-	(void)snprintf(path, sizeof(path), "/proc/%ld/status", (long)s.pid);
+	(void)snprintf(path, sizeof(path), "/proc/%ld/status",
+	    (long)s.program.pid);
 	if ((file = fopen(path, "re")) == NULL)
 		return 0;
 	while (fgets(line, sizeof(line), file) != NULL)
@@ -724,18 +680,18 @@ main(int argc, char **argv)
 	s.random = strtoull(argv[5], NULL, 10) * 0x9e3779b97f4a7c15 + 1;
 	start(argv[1], argv[3], argv[4]);
 	end = clock_monotonic() + atoi(argv[6]) * SECOND;
-	while (clock_monotonic() < end && waitpid(s.pid, &status, WNOHANG) ==
-	    0) {
+	while (clock_monotonic() < end &&
+	    waitpid(s.program.pid, &status, WNOHANG) == 0) {
 		round_of_all();
 		refill();
 	}
 	if (clock_monotonic() >= end) {
 		most = memory();
-		close(s.start);
-		for (end += 20 * SECOND; waitpid(s.pid, &status, WNOHANG) == 0;
-		    usleep(10000))
+		close(s.program.link);
+		for (end += 20 * SECOND; waitpid(s.program.pid, &status,
+		    WNOHANG) == 0; usleep(10000))
 			if (clock_monotonic() > end)
-				kill(s.pid, SIGKILL);
+				kill(s.program.pid, SIGKILL);
 	}
 	fprintf(stderr, "%lu frames said, %lu questions answered, %lu ends "
 	    "lost, %lu KiB, status %d\n", s.sent, s.answered, s.closed, most,

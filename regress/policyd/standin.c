@@ -13,8 +13,6 @@
  * MAILER ACCOUNT EXTENSION ADDRESS HOP TEXT PLACE:TARGET ...", or the text of
  * the explanation and a line "end".  The end of standard input ends all.
  */
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -26,15 +24,14 @@
 #include <unistd.h>
 
 #include "link.h"
+#include "regress/standin/start.h"
 #include "wire.h"
 
 static struct {
-	int		 start;
-	int		 ready;
+	struct started	 policyd;
 	int		 smtpd;
 	int		 spoold;
 	uint32_t	 last;		/* id of a frame */
-	pid_t		 pid;
 } standin;
 
 static void __attribute__((noreturn))
@@ -45,79 +42,27 @@ die(const char *what)
 }
 
 static void
-tell(enum imsg_type type, const void *payload, int passed)
-{
-	if (link_write_blocking(standin.start, type, 0, payload, NULL, 0,
-	    passed) == -1)
-		die(wire_name(type));
-}
-
-static void
-give_configuration(const char *path)
-{
-	struct w_start_config_ntf ntf = { .generation = 1 };
-	char buffer[65536];
-	ssize_t n;
-	int fd, memory;
-
-	if ((fd = open(path, O_RDONLY)) == -1 ||
-	    (memory = memfd_create("conf", MFD_CLOEXEC)) == -1)
-		die(path);
-	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
-		if (write(memory, buffer, (size_t)n) != n)
-			die("memfd");
-	close(fd);
-	tell(IMSG_START_CONFIG_NTF, &ntf, memory);
-}
-
-static int
-give_link(enum process process)
-{
-	struct w_start_peer_ntf peer = { .process = process, .instance = 1 };
-	int ends[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
-		die("socketpair");
-	tell(IMSG_START_PEER_NTF, &peer, ends[1]);
-	return ends[0];
-}
-
-static void
 start(const char *program, const char *conf, uid_t uid, gid_t gid)
 {
 	struct w_start_log_ntf log = { .kind = WIRE_LOG_FILE };
 	struct w_start_go_ntf go = { .workers = 1, .uid = uid, .gid = gid };
-	struct pollfd poller = { .events = POLLIN };
-	int ends[2];
+	struct w_start_peer_ntf smtpd = { .process = PROC_SMTPD,
+	    .instance = 1 };
+	struct w_start_peer_ntf spoold = { .process = PROC_SPOOLD,
+	    .instance = 1 };
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1 ||
-	    (standin.ready = eventfd(0, EFD_CLOEXEC)) == -1)
-		die("start");
-	standin.start = ends[0];
-	if ((standin.pid = fork()) == -1)
-		die("fork");
-	if (standin.pid == 0) {
-		dup2(ends[1], 13);
-		dup2(standin.ready, 14);
-		dup2(13, 3);
-		dup2(14, 4);
-		close_range(5, ~0U, 0);
-		execl(program, program, "0", (char *)NULL);
-		_exit(127);
-	}
-	close(ends[1]);
+	start_program(&standin.policyd, program, "0");
 	go.rootless = getuid() != 0;
 	strcpy(go.hostname, "mx.policy.test");
 	strcpy(log.name, "log");
-	give_configuration(conf);
-	tell(IMSG_START_LOG_NTF, &log, fcntl(2, F_DUPFD_CLOEXEC, 3));
-	standin.smtpd = give_link(PROC_SMTPD);
-	standin.spoold = give_link(PROC_SPOOLD);
-	tell(IMSG_START_GO_NTF, &go, -1);
-	poller.fd = standin.ready;
-	if (poll(&poller, 1, 10000) != 1)
-		die("policyd is not ready");
-	printf("ready\t%ld\n", (long)standin.pid);
+	start_configure(&standin.policyd, conf);
+	start_tell(&standin.policyd, IMSG_START_LOG_NTF, &log,
+	    fcntl(2, F_DUPFD_CLOEXEC, 3));
+	standin.smtpd = start_link(&standin.policyd, &smtpd);
+	standin.spoold = start_link(&standin.policyd, &spoold);
+	start_tell(&standin.policyd, IMSG_START_GO_NTF, &go, -1);
+	start_await(&standin.policyd);
+	printf("ready\t%ld\n", (long)standin.policyd.pid);
 }
 
 /* Ask and wait for the answer. */
@@ -250,8 +195,8 @@ main(int argc, char **argv)
 	while (getline(&line, &size, stdin) != -1)
 		obey(line);
 	free(line);
-	close(standin.start);
-	if (waitpid(standin.pid, &status, 0) == -1)
+	close(standin.policyd.link);
+	if (waitpid(standin.policyd.pid, &status, 0) == -1)
 		die("waitpid");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 99;
 }

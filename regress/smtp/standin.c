@@ -13,7 +13,6 @@
  * spoold answers in the sender's (see commit_verdict()).  The messages taken
  * are DIRECTORY/1, 2, ... with their envelopes in 1.envelope and so on.
  */
-#include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -27,13 +26,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "conf.h"
 #include "link.h"
 #include "log.h"
 #include "loop.h"
+#include "regress/standin/start.h"
 
 #define LEASE_FIRST	(UINT64_C(1) << 60)
 #define HELD_MAX	512
@@ -60,8 +59,7 @@ struct held {
 static struct {
 	struct event_base *base;
 	const char	*directory;
-	int		 start;		/* our end of the start link */
-	pid_t		 pid;
+	struct started	 smtpd;
 	struct link	*links[PROC_MAX];
 	uint64_t	 lease;
 	bool		 takes_mail;
@@ -72,7 +70,7 @@ static struct {
 	uint32_t	 uid, gid;
 	const char	*root;		/* NULL: without root */
 	TAILQ_HEAD(, message) messages;
-} state = { .takes_mail = true, .lease = LEASE_FIRST, .start = -1,
+} state = { .takes_mail = true, .lease = LEASE_FIRST,
 	.messages = TAILQ_HEAD_INITIALIZER(state.messages) };
 
 static const struct { const char *name; enum rcpt_verdict verdict; }
@@ -325,27 +323,17 @@ static const struct link_role roles[] = {
 };
 
 static void
-tell(enum imsg_type type, const void *payload, int fd)
-{
-	if (link_write_blocking(state.start, type, 0, payload, NULL, 0,
-	    fd) == -1)
-		fatal("%s", wire_name(type));
-}
-
-static void
 link_up(const struct link_role *role)
 {
 	struct w_start_peer_ntf ntf = { .process = role->self };
-	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
-		fatal("socketpair");
-	tell(IMSG_START_PEER_NTF, &ntf, pair[1]);
-	state.links[role->self] = link_new(state.base, pair[0], role, NULL);
+	state.links[role->self] = link_new(state.base,
+	    start_link(&state.smtpd, &ntf), role, NULL);
 	if (role->self == PROC_SPOOLD) {
 		tell_lease();
 		tell_state();
-		link_flush(state.links[role->self]);	/* before clients come */
+		/* Before clients come. */
+		link_flush(state.links[role->self]);
 	}
 }
 
@@ -354,7 +342,7 @@ link_down(const struct link_role *role)
 {
 	struct w_start_peer_down_ntf ntf = { .process = role->self };
 
-	tell(IMSG_START_PEER_DOWN_NTF, &ntf, -1);
+	start_tell(&state.smtpd, IMSG_START_PEER_DOWN_NTF, &ntf, -1);
 	if (state.links[role->self] != NULL)
 		link_free(state.links[role->self]);
 	state.links[role->self] = NULL;
@@ -365,24 +353,6 @@ link_down(const struct link_role *role)
 }
 
 /* ---- the start ---- */
-
-static void
-tell_configuration(const char *path)
-{
-	struct w_start_config_ntf ntf = { .generation = 1 };
-	int fd = memfd_create("configuration", MFD_CLOEXEC);
-	char part[65536];
-	size_t n;
-	FILE *file;
-
-	if (fd == -1 || (file = fopen(path, "r")) == NULL)
-		fatal("%s", path);
-	while ((n = fread(part, 1, sizeof(part), file)) > 0)
-		if (write(fd, part, n) != (ssize_t)n)
-			fatal("memfd");
-	fclose(file);
-	tell(IMSG_START_CONFIG_NTF, &ntf, fd);
-}
 
 static void
 tell_log(void)
@@ -396,7 +366,7 @@ tell_log(void)
 	if (fd == -1)
 		fatal("%s", path);
 	snprintf(ntf.name, sizeof(ntf.name), "log");
-	tell(IMSG_START_LOG_NTF, &ntf, fd);
+	start_tell(&state.smtpd, IMSG_START_LOG_NTF, &ntf, fd);
 }
 
 static void
@@ -415,7 +385,7 @@ tell_listener(const char *name)
 		fatal("listener %s", name);
 	snprintf(ntf.name, sizeof(ntf.name), "%s", name);
 	printf("listener %s %d\n", name, ntohs(in.sin_port));
-	tell(IMSG_START_LISTENER_NTF, &ntf, fd);
+	start_tell(&state.smtpd, IMSG_START_LISTENER_NTF, &ntf, fd);
 }
 
 static void
@@ -431,7 +401,7 @@ tell_local_listener(void)
 	if (fd == -1 || bind(fd, (struct sockaddr *)&un, sizeof(un)) == -1 ||
 	    listen(fd, 128) == -1)
 		fatal("%s", un.sun_path);
-	tell(IMSG_START_LISTENER_NTF, &ntf, fd);
+	start_tell(&state.smtpd, IMSG_START_LISTENER_NTF, &ntf, fd);
 }
 
 static void
@@ -445,32 +415,7 @@ tell_go(void)
 	snprintf(ntf.root, sizeof(ntf.root), "%s",
 	    state.root != NULL ? state.root : "");
 	snprintf(ntf.hostname, sizeof(ntf.hostname), "mx.example.test");
-	tell(IMSG_START_GO_NTF, &ntf, -1);
-}
-
-/* Start the program with its start link and readiness descriptor. */
-static void
-start(const char *program, int ready)
-{
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
-		fatal("socketpair");
-	state.start = pair[0];
-	if ((state.pid = fork()) == -1)
-		fatal("fork");
-	if (state.pid > 0) {
-		close(pair[1]);
-		return;
-	}
-	pair[1] = fcntl(pair[1], F_DUPFD, 10);
-	ready = fcntl(ready, F_DUPFD, 10);
-	if (dup2(pair[1], 3) == -1 || dup2(ready, 4) == -1)
-		_exit(126);
-	close(pair[1]);
-	close(ready);
-	execl(program, program, "1", (char *)NULL);
-	_exit(127);
+	start_tell(&state.smtpd, IMSG_START_GO_NTF, &ntf, -1);
 }
 
 /* ---- what the test wants ---- */
@@ -516,7 +461,7 @@ obey(const char *line)
 	else if (strcmp(line, "release") == 0)
 		release_held();
 	else if (strcmp(line, "finish") == 0)
-		tell(IMSG_START_FINISH_NTF, &finish, -1);
+		start_tell(&state.smtpd, IMSG_START_FINISH_NTF, &finish, -1);
 	else
 		fatalx("no such command: %s", line);
 	printf("ok\n");
@@ -560,8 +505,7 @@ main(int argc, char **argv)
 	const struct conf_section *section;
 	struct event *input;
 	struct conf *conf;
-	uint64_t count;
-	int ready = eventfd(0, EFD_CLOEXEC), status = 0;
+	int status = 0;
 
 	log_start(argv[0], true);
 	if (argc != 4 && argc != 7)
@@ -575,8 +519,8 @@ main(int argc, char **argv)
 	state.root = argc == 7 ? argv[6] : NULL;
 	state.base = loop_new();
 	loop_add_hook(LOOP_LOGS, write_log, NULL);
-	start(argv[1], ready);
-	tell_configuration(argv[2]);
+	start_program(&state.smtpd, argv[1], "1");
+	start_configure(&state.smtpd, argv[2]);
 	tell_log();
 	conf = conf_read(argv[2], stderr);
 	for (section = conf_section(conf, "smtpd", NULL); section != NULL;
@@ -586,16 +530,15 @@ main(int argc, char **argv)
 	link_up(&roles[0]);
 	link_up(&roles[1]);
 	tell_go();
-	if (read(ready, &count, sizeof(count)) != sizeof(count))
-		fatal("readiness");
-	printf("ready %d\n", (int)state.pid);
+	start_await(&state.smtpd);
+	printf("ready %d\n", (int)state.smtpd.pid);
 	fflush(stdout);
 	input = event_new(state.base, STDIN_FILENO, EV_READ | EV_PERSIST,
 	    on_input, NULL);
 	event_add(input, NULL);
 	loop_run(state.base);
-	close(state.start);
-	waitpid(state.pid, &status, 0);
+	close(state.smtpd.link);
+	waitpid(state.smtpd.pid, &status, 0);
 	conf_free(conf);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

@@ -168,7 +168,7 @@ obey(char *line)
 		start_spoold();
 		puts("ok");
 	} else if (strcmp(words[0], "pid") == 0)
-		printf("ok %d\n", (int)s.pid);
+		printf("ok %d\n", (int)s.spoold.pid);
 	else if (strcmp(words[0], "state") == 0)
 		printf("%s\n", s.takes_mail ? "ok" : "no");
 	else if (strcmp(words[0], "configure") == 0 && count > 1) {
@@ -242,7 +242,7 @@ main(int argc, char **argv)
 			break;
 		obey(line);
 	}
-	if (s.pid != 0)
+	if (s.spoold.pid != 0)
 		stop_spoold(0);
 	return 0;
 }

@@ -5,13 +5,12 @@
 #ifndef STANDIN_H
 #define STANDIN_H
 
-#include <sys/types.h>
-
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "link.h"
+#include "regress/standin/start.h"
 
 #define RECIPIENTS_MAX	256
 #define RELAYS		2	/* the first is the one for Unix sockets */
@@ -32,8 +31,7 @@ struct standin {
 	const char	*directory;
 	char		 conf[4096];
 	FILE		*events;
-	pid_t		 pid;
-	int		 start;			/* postmaster's link */
+	struct started	 spoold;
 	struct link	*smtpd;
 	struct link	*policyd;
 	int		 silent;	/* a policyd that reads nothing */

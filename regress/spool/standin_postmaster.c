@@ -2,15 +2,12 @@
  * postmaster: gives spoold its configuration, log, socket and neighbours, and
  * ends it.
  */
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
 #include <err.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,28 +15,14 @@
 
 #include "standin.h"
 
-static void
-tell_start(enum imsg_type type, const void *payload, int fd)
-{
-	if (link_write_blocking(s.start, type, 0, payload, NULL, 0, fd) == -1)
-		err(1, "the start link");
-}
-
 int
 make_peer(enum process process, uint32_t instance)
 {
-	struct w_start_peer_ntf	 peer;
-	int			 pair[2];
+	struct w_start_peer_ntf	 peer = {
+		.process = process, .instance = instance, .may_claim_local = 1
+	};
 
-	memset(&peer, 0, sizeof(peer));
-	peer.process = process;
-	peer.instance = instance;
-	peer.may_claim_local = 1;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
-		err(1, "socketpair");
-	tell_start(IMSG_START_PEER_NTF, &peer, pair[1]);
-	close(pair[1]);
-	return pair[0];
+	return start_link(&s.spoold, &peer);
 }
 
 struct link *
@@ -69,15 +52,7 @@ make_control(void)
 void
 tell_config(void)
 {
-	struct w_start_config_ntf	 config = { .generation = 1 };
-	int				 fd;
-
-	fd = memfd_create("conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd == -1 || write(fd, s.conf, strlen(s.conf)) == -1 ||
-	    lseek(fd, 0, SEEK_SET) == -1)
-		err(1, "memfd");
-	tell_start(IMSG_START_CONFIG_NTF, &config, fd);
-	close(fd);
+	start_configure_text(&s.spoold, s.conf, strlen(s.conf));
 }
 
 static void
@@ -95,8 +70,7 @@ tell_log(void)
 	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (fd == -1)
 		err(1, "%s", path);
-	tell_start(IMSG_START_LOG_NTF, &log, fd);
-	close(fd);
+	start_tell(&s.spoold, IMSG_START_LOG_NTF, &log, fd);
 }
 
 void
@@ -104,32 +78,14 @@ start_spoold(void)
 {
 	struct w_start_listener_ntf	 listener;
 	struct w_start_go_ntf		 go;
-	struct pollfd			 up[2] = { { .events = POLLIN } };
-	int				 pair[2], event, control;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1 ||
-	    (event = eventfd(0, EFD_CLOEXEC)) == -1)
-		err(1, "start");
-	if ((s.pid = fork()) == -1)
-		err(1, "fork");
-	if (s.pid == 0) {
-		dup2(pair[1], 100);
-		dup2(event, 101);
-		dup2(100, 3);
-		dup2(101, 4);
-		close_range(5, ~0U, 0);
-		execl(s.program, s.program, "0", (char *)NULL);
-		err(1, "%s", s.program);
-	}
-	close(pair[1]);
-	s.start = pair[0];
+	start_program(&s.spoold, s.program, "0");
 	tell_config();
 	tell_log();
 	memset(&listener, 0, sizeof(listener));
 	listener.local = 1;
-	control = make_control();
-	tell_start(IMSG_START_LISTENER_NTF, &listener, control);
-	close(control);
+	start_tell(&s.spoold, IMSG_START_LISTENER_NTF, &listener,
+	    make_control());
 	s.lease_count = 0;
 	s.held_count = 0;
 	memset(s.coming, 0, sizeof(s.coming));
@@ -146,12 +102,9 @@ start_spoold(void)
 	go.rootless = 1;
 	(void)snprintf(go.root, sizeof(go.root), "%s", s.directory);
 	(void)strcpy(go.hostname, "here.test");
-	tell_start(IMSG_START_GO_NTF, &go, -1);
-	up[0].fd = event;
-	up[1].fd = s.start;
-	if (poll(up, 2, -1) == -1 || up[0].revents == 0)
-		errx(1, "spoold ended before it was ready");
-	close(event);
+	start_tell(&s.spoold, IMSG_START_GO_NTF, &go, -1);
+	start_await(&s.spoold);
+	close(s.spoold.ready);
 }
 
 /* End it: by a signal, or as postmaster does if that is 0. */
@@ -161,11 +114,11 @@ stop_spoold(int number)
 	int	 status;
 
 	if (number != 0)
-		kill(s.pid, number);
-	close(s.start);
-	if (waitpid(s.pid, &status, 0) == -1)
+		kill(s.spoold.pid, number);
+	close(s.spoold.link);
+	if (waitpid(s.spoold.pid, &status, 0) == -1)
 		err(1, "waitpid");
-	s.pid = 0;
+	s.spoold.pid = 0;
 	printf("status %d\n", status);
 	free_all();
 }
