@@ -100,7 +100,8 @@ test_lists(void **unused)
 static void
 test_includes(void **unused)
 {
-	char	 text[128];
+	char	 text[128], name[16];
+	int	 i;
 
 	(void)unused;
 	write_file("list", "a@b, |/bin/x\n");
@@ -111,6 +112,18 @@ test_includes(void **unused)
 	check_forward(text, "wrong");
 	write_file("list", "a@b");
 	assert_int_equal(chmod("list", 0666), 0);
+	check_forward(text, "wrong");
+	/* Five deep, and no deeper. */
+	write_file("list6", "a@b");
+	for (i = 5; i > 0; i--) {
+		snprintf(text, sizeof(text), ":include:%s/list%d", scratch,
+		    i + 1);
+		snprintf(name, sizeof(name), "list%d", i);
+		write_file(name, text);
+	}
+	snprintf(text, sizeof(text), ":include:%s/list2", scratch);
+	check_forward(text, "a@b");
+	snprintf(text, sizeof(text), ":include:%s/list1", scratch);
 	check_forward(text, "wrong");
 }
 

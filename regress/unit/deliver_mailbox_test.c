@@ -124,6 +124,72 @@ count_files(const char *path)
 	return count;
 }
 
+/* ---- jobs ---- */
+
+/* What an error means for the mail, and whose matter it is. */
+static void
+test_errors(void **unused)
+{
+	static const struct {
+		int	 error;
+		const char *status;
+	} samples[] = {
+		{ EDQUOT, "4.2.2" }, { EFBIG, "4.2.2" }, { ENOSPC, "4.3.1" },
+		{ EACCES, "4.3.5" }, { ENOTDIR, "4.3.5" }, { ELOOP, "4.3.5" },
+		{ EIO, "4.3.0" }
+	};
+	struct job	*job;
+	size_t	 i;
+
+	(void)unused;
+	for (i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		job = new_job("", 1);
+		errno = samples[i].error;
+		job_defer_errno(job, "M");
+		assert_int_equal(job->answer.verdict, JOB_DEFERRED);
+		assert_string_equal(job->answer.status, samples[i].status);
+		job_free(job);
+	}
+}
+
+/* Is a job taken of a body of size octets, in the frame or in a file? */
+static bool
+takes(const char *tail, FILE *file, uint64_t size)
+{
+	struct w_job_deliver_req request = {
+		.id = 1, .size = size, .body_in_file = file != NULL
+	};
+	struct frame	 frame = {
+		.payload = &request, .tail = tail,
+		.tail_length = strlen(tail),
+		.fd = file != NULL ? dup(fileno(file)) : -1
+	};
+	struct job	*job = job_take(&frame);
+
+	assert_int_equal(frame.fd, -1);
+	job_free(job);
+	return job != NULL;
+}
+
+/* A message that is not whole is none. */
+static void
+test_take(void **unused)
+{
+	FILE	*file = tmpfile();
+
+	(void)unused;
+	assert_non_null(file);
+	assert_true(fputs("A: b\n", file) != EOF && fflush(file) == 0);
+	assert_true(takes("A: b\n", NULL, 5));
+	assert_false(takes("A: b\n", NULL, 4));
+	assert_false(takes("A: b\n", NULL, 6));
+	assert_true(takes("", file, 5));
+	assert_false(takes("", file, 4));
+	assert_false(takes("", file, 6));
+	assert_false(takes("A: b\n", file, 5));
+	fclose(file);
+}
+
 /* ---- Maildir ---- */
 
 static void
@@ -548,6 +614,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_take),
 		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_maildir),
 		cmocka_unit_test(test_maildir_syncs),

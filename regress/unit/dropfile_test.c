@@ -41,6 +41,42 @@ open(const char *path, int flags, ...)
 
 static char	scratch[] = "/tmp/postmaster-dropfile-XXXXXX";
 
+/* What is synced, in its order, and which of them fails. */
+static char	synced[8];
+static char	failing;
+
+static int	count_files(void);
+
+/* f is the file while it has no name yet, F behind that; s all there is. */
+static int
+note_sync(char what)
+{
+	size_t	 length = strlen(synced);
+
+	if (count_files() > 0 && what == 'f')
+		what = 'F';
+	if (length + 1 < sizeof(synced)) {
+		synced[length] = what;
+		synced[length + 1] = '\0';
+	}
+	if (what != failing)
+		return 0;
+	errno = EIO;
+	return -1;
+}
+
+int
+fsync(int fd)
+{
+	return fd == -1 ? -1 : note_sync('f');
+}
+
+int
+syncfs(int fd)
+{
+	return fd == -1 || count_files() != 1 ? -1 : note_sync('s');
+}
+
 static int
 setup(void **unused)
 {
@@ -53,6 +89,20 @@ teardown(void **unused)
 {
 	(void)unused;
 	return rmdir(scratch);
+}
+
+static int
+count_files(void)
+{
+	struct dirent	*entry;
+	DIR	*directory;
+	int	 count = 0;
+
+	assert_non_null(directory = opendir(scratch));
+	while ((entry = readdir(directory)) != NULL)
+		count += entry->d_name[0] != '.';
+	closedir(directory);
+	return count;
 }
 
 /* The one file in the directory, opened and unlinked. */
@@ -98,7 +148,9 @@ test_round_trip(void **unused)
 	(void)unused;
 	assert_non_null(file = dropfile_create(scratch, &drop));
 	fputs("A: b\r\n\r\nx\r\n", file);
+	synced[0] = '\0';
 	assert_int_equal(dropfile_commit(file, scratch), 0);
+	assert_string_equal(synced, "fs");
 	file = only_file();
 	assert_int_equal(dropfile_read(file, &again, &why), 0);
 	assert_string_equal(again.sender, "");
@@ -151,6 +203,27 @@ test_cannot_be_written(void **unused)
 	assert_null(dropfile_create("/nonexistent", &drop));
 }
 
+/* What is not surely on disk is not kept, and no half of it is left. */
+static void
+test_cannot_be_synced(void **unused)
+{
+	char	 one[] = "a@b";
+	char	*recipients[] = { one };
+	struct dropfile	 drop = { .recipients = recipients, .count = 1 };
+	const char	*p;
+	FILE	*file;
+
+	(void)unused;
+	for (p = "fs"; *p != '\0'; p++) {
+		failing = *p;
+		assert_non_null(file = dropfile_create(scratch, &drop));
+		assert_int_equal(dropfile_commit(file, scratch), -1);
+		assert_int_equal(errno, EIO);
+		assert_int_equal(count_files(), 0);
+	}
+	failing = '\0';
+}
+
 static void
 test_without_nameless_files(void **unused)
 {
@@ -161,6 +234,7 @@ test_without_nameless_files(void **unused)
 
 	no_tmpfile = true;
 	test_round_trip(unused);
+	test_cannot_be_synced(unused);
 	/* What is given up leaves nothing: teardown removes the directory. */
 	assert_non_null(file = dropfile_create(scratch, &drop));
 	dropfile_abandon(file);
@@ -172,6 +246,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_cannot_be_synced),
 		cmocka_unit_test(test_without_nameless_files),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_cannot_be_written),
