@@ -73,6 +73,12 @@ for answer in nobody:67 relaying:77 syntax:65; do
 	like "and the reason is said" "$(cat "$SCRATCH/stderr")" \
 	    "${answer%:*}: 55[03] 5"
 done
+for answer in noroute:69 order:65 text:65; do
+	mail 'x\n' "${answer%:*}"
+	is "${answer%:*} refused: exit code" $status "${answer#*:}"
+done
+mail 'x\n' -f unwanted@x a
+is "the sender refused: exit code" $status 65
 mail 'x\n' 'no address'
 is "a word that is no address: exit code" $status 65
 mail 'x\n' -oeq nobody
@@ -85,11 +91,30 @@ like "a bounce goes to the sender" "$(cat "$got"/*.eml | tr -d '\r')" \
 like "from nobody" "$(cat "$got"/*.eml)" '^MAIL FROM:<>'
 like "with the reason" "$(cat "$got"/*.eml)" '^Status: 5\.1\.1'
 like "and the message" "$(cat "$got"/*.eml)" '^Subject: lost'
+like "as nothing that is answered" "$(cat "$got"/*.eml)" \
+    '^Auto-Submitted: auto-replied'
+mail 'caf\303\251\n' -oem -f joe@x nobody
+like "a bounce has the octets of what it returns" "$(cat "$got"/*.eml)" \
+    '^MAIL FROM:<> .*BODY=8BITMIME'
+mail 'x\n' -oem -f later nobody
+is "a bounce that is put off: exit code" $status 0
+is "is kept" "$(grep -h '^[ST] ' "$drop"/* | tr -s '\n ' ' ')" "S T later "
 mail 'x\n' -oem -f '' nobody
 is "no sender to bounce to: exit code" $status 67
 mail 'x\n' -f joe@x nobody good
 is "one of two refused: exit code" $status 0
 is "the other has it, the sender a bounce" "$(files "$got")" 2
+mail 'x\n' -oeq -f joe@x nobody good
+is "the same with -oeq: exit code" $status 0
+is "the other has it, and nobody a bounce" "$(files "$got")" 1
+mail 'x\n' -f joe@x nobody later
+is "one refused and one put off: exit code" $status 0
+is "it is kept for the one" "$(grep -h '^T' "$drop"/*)" "T later"
+is "and goes back for the other" "$(files "$got")" 1
+mail 'x\n' good busy fine
+is "452 of one recipient is no limit" "$(cat "$got"/*.eml |
+    grep -c '^[MR][AC]')" 3
+is "and is no refusal" "$(grep -h '^T' "$drop"/*)" "T busy"
 mail 'x\n' later good
 is "one of two put off: exit code" $status 0
 is "it is kept for that one" "$(grep -h '^T' "$drop"/*)" "T later"
@@ -112,6 +137,10 @@ mail '' -bv good nobody
 is "-bv: exit code" $status 67
 like "what it says" "$(cat "$SCRATCH/stdout")" \
     '^good\.\.\. deliverable: 250'
+mail '' -bv nobody good
+is "whatever comes behind: exit code" $status 67
+mail 'EHLO x\r\n' -bs
+is "-bs of one who takes no leave ends: exit code" $status 0
 mail 'EHLO x\r\nMAIL FROM:<a>\r\nRCPT TO:<b>\r\nQUIT\r\n' -bs
 is "-bs: exit code" $status 0
 like "the dialogue is handed through" "$(tail -n 1 "$SCRATCH/stdout")" '^221'
@@ -119,6 +148,21 @@ mail 'x\n' -bd
 is "-bd: exit code" $status 64
 mail 'x\n' -v a
 like "-v shows the dialogue" "$(cat "$SCRATCH/stdout")" '^250 2\.0\.0 taken'
+NAME='Jane Doe'
+export NAME
+mail 'x\n' -f joe@x a
+unset NAME
+like "NAME is the name" "$(cat "$got"/*.eml)" '^From: Jane Doe <joe@x>'
+mail 'x\n' -V 'a+b' a
+like "an ENVID is xtext" "$(cat "$got"/*.eml)" ' ENVID=a[+]2Bb'
+postctl pause -s joe@x 2>"$SCRATCH/stderr"
+is "what postctl's verb does not take: exit code" $? 64
+
+stop_server
+start_server 0
+mail 'x\n' a
+is "nobody is let in: exit code" $status 0
+is "kept" "$(files "$drop")" 1
 
 stop_server
 mail 'Subject: down\n\n.\nx\n' -FCronDaemon -i -B8BITMIME -oem root
@@ -145,5 +189,14 @@ if [ "$(id -u)" = 0 ] && suite_user pmctl3; then
 	as_user pmctl3 "$SENDMAIL" -C "$CF" -oeq a <"$SCRATCH/message"
 	is "-oeq: exit code" $? 75
 	is "and no dead.letter" "$(grep -c '^From ' "$letter")" 1
+	: >"$SCRATCH/letter"
+	chmod 666 "$SCRATCH/letter"
+	ln -sf "$SCRATCH/letter" "$letter"
+	as_user pmctl3 "$SENDMAIL" -C "$CF" a <"$SCRATCH/message" 2>/dev/null
+	is "a link is no dead.letter" "$(cat "$SCRATCH/letter")" ""
+	rm "$letter"
+	cp -p "$SCRATCH/letter" "$letter"
+	as_user pmctl3 "$SENDMAIL" -C "$CF" a <"$SCRATCH/message" 2>/dev/null
+	is "nor is another's file" "$(cat "$letter")" ""
 fi
 done_testing

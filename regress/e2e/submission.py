@@ -3,12 +3,12 @@
 #
 # It takes SMTP on SOCKET and writes each message it took to DIRECTORY/N.eml:
 # the MAIL and RCPT commands, an empty line, the data as it came over the wire
-# without the final dot.  Recipients are judged by their local part: nobody,
-# relaying, syntax and later are refused, each in its way.  A message whose
-# sender begins with "full" is refused at MAIL, one that begins with "huge"
+# without the final dot.  Recipients are judged by their local part: those
+# of REFUSALS are refused, each in its way.  A message whose sender begins
+# with "full" or "unwanted" is refused at MAIL, one that begins with "huge"
 # after its data; the DATA of one with "eager" is answered with 250, and with
 # "vanish" the connection closes at the final dot.  More than LIMIT recipients
-# are 452 4.5.3.
+# are 452 4.5.3; with 0 nobody is let in.
 
 import os
 import socketserver
@@ -19,6 +19,10 @@ REFUSALS = {
     b"relaying": b"550 5.7.1 relaying denied",
     b"syntax": b"553 5.1.3 bad address",
     b"later": b"451 4.3.0 try again",
+    b"busy": b"452 4.2.2 mailbox full",
+    b"noroute": b"550 5.4.4 no route",
+    b"order": b"503 5.5.1 not now",
+    b"text": b"554 5.6.0 no",
 }
 directory = sys.argv[2]
 limit = int(sys.argv[3]) if len(sys.argv) > 3 else 1000
@@ -32,6 +36,8 @@ class Session(socketserver.StreamRequestHandler):
     def mail(self, line):
         if line.startswith(b"MAIL FROM:<full"):
             return b"452 4.3.1 no space"
+        if line.startswith(b"MAIL FROM:<unwanted"):
+            return b"501 5.1.7 bad sender"
         self.envelope = [line]
         return b"250 2.1.0 ok"
 
@@ -71,6 +77,9 @@ class Session(socketserver.StreamRequestHandler):
 
     def handle(self):
         self.envelope = []
+        if limit == 0:
+            self.say(b"554 5.3.2 closed")
+            return
         self.say(b"220 stand-in ESMTP")
         while line := self.rfile.readline():
             line = line.rstrip(b"\r\n")

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -154,6 +155,96 @@ texts_without_an_end_are_not(void **state)
 	assert_int_equal(shown, 0);
 }
 
+/* What a listing prints; to be freed. */
+static char *
+printed(enum list_style style)
+{
+	static const struct place	 place;
+	FILE				*file = tmpfile();
+	char				*text = calloc(1, 4096);
+	int				 saved;
+
+	assert_true(file != NULL && text != NULL);
+	fflush(stdout);
+	saved = dup(STDOUT_FILENO);
+	assert_int_not_equal(dup2(fileno(file), STDOUT_FILENO), -1);
+	assert_int_equal(mailq_list(&place, NULL, style), EX_OK);
+	fflush(stdout);
+	assert_int_not_equal(dup2(saved, STDOUT_FILENO), -1);
+	close(saved);
+	rewind(file);
+	text[fread(text, 1, 4095, file)] = '\0';
+	fclose(file);
+	return text;
+}
+
+static void
+expect(enum list_style style, const char *wanted)
+{
+	char	*text = printed(style);
+
+	assert_string_equal(text, wanted);
+	free(text);
+}
+
+static void
+set_queue(void)
+{
+	set_page();
+	page.answer.messages = 1;
+	page.answer.octets = 1025;
+	page.tail.message.id = 1;
+	page.tail.message.arrival = INT64_C(1700000000) * 1000000;
+	page.tail.message.size = 1025;
+	page.tail.message.visible = true;
+	page.tail.message.held = true;
+	strcpy(page.tail.recipients[0].address, "one@x");
+	strcpy(page.tail.recipients[0].reason, "go away");
+	strcpy(page.tail.recipients[1].address, "two@x");
+	strcpy(page.tail.recipients[1].reason, "go away");
+	page.tail.recipients[0].state = page.tail.recipients[1].state =
+	    CTL_HELD;
+}
+
+#define HEAD	"----Queue ID----- --Size-- ---Arrival Time---- " \
+	"--Sender/Recipient------\n"
+#define LINE	"0000000000001!        1025 Tue Nov 14 22:13:20 "
+#define BLANKS	"                                               "
+
+/* Column by column, as programs that read it know it from elsewhere. */
+static void
+columns_are_where_they_always_were(void **state)
+{
+	(void)state;
+	set_queue();
+	expect(LIST_MAILQ, HEAD LINE "MAILER-DAEMON\n"
+	    BLANKS "                      (go away)\n"
+	    BLANKS "one@x\n" BLANKS "two@x\n\n"
+	    "-- 2 Kbytes in 1 Request.\n");
+	strcpy(page.tail.message.sender, "a@b");
+	page.answer.messages = 2;
+	page.answer.octets = 2048;
+	strcpy(page.tail.recipients[0].reason, "");
+	strcpy(page.tail.recipients[1].reason, "");
+	expect(LIST_MAILQ, HEAD LINE "a@b\n"
+	    BLANKS "one@x\n" BLANKS "two@x\n\n"
+	    "-- 2 Kbytes in 2 Requests.\n");
+}
+
+/* Others' addresses are not shown, in whichever form. */
+static void
+addresses_are_not_for_everybody(void **state)
+{
+	(void)state;
+	set_queue();
+	strcpy(page.tail.message.sender, "a@b");
+	page.tail.message.visible = false;
+	expect(LIST_MAILQ, HEAD LINE "-\n\n-- 2 Kbytes in 1 Request.\n");
+	expect(LIST_JSON, "{\"queue_name\": \"hold\", \"queue_id\": "
+	    "\"0000000000001\", \"arrival_time\": 1700000000, "
+	    "\"message_size\": 1025}\n");
+}
+
 int
 main(void)
 {
@@ -161,8 +252,11 @@ main(void)
 		cmocka_unit_test(a_whole_page_is_shown),
 		cmocka_unit_test(a_short_one_is_not),
 		cmocka_unit_test(texts_without_an_end_are_not),
+		cmocka_unit_test(columns_are_where_they_always_were),
+		cmocka_unit_test(addresses_are_not_for_everybody),
 	};
 
+	setenv("TZ", "UTC", 1);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
