@@ -74,6 +74,22 @@ def test_bounces():
     spool.end()
 
 
+def test_bounce_to():
+    spool = Spool('bounce-to = local-ok@watch')
+    one = spool.send('local-fail@x', sender='<>', wait=2)
+    bounces = spool.log('bounce', None)
+    ok('what a null sender would get goes to bounce-to', len(bounces) == 1 and
+       'about=' + one in bounces[0] and 'to=local-ok@watch' in bounces[0] and
+       sum(line.startswith('delivered') for line in spool.events()) == 1,
+       (spool.read('log'), spool.events()))
+    spool.end()
+    spool = Spool('bounce-to = local-fail@watch')
+    spool.send('local-fail@x', sender='<>', wait=2)
+    ok('and no further', len(spool.log('bounce', None)) == 1 and
+       len(spool.log('double-bounce', None)) == 2, spool.read('log'))
+    spool.end()
+
+
 def test_deferral():
     spool = Spool()
     one = spool.send('local-later@x', sender='local-ok@x')
