@@ -191,10 +191,12 @@ if [ "$(id -u)" = 0 ] && suite_user pmctl3; then
 	is "and no dead.letter" "$(grep -c '^From ' "$letter")" 1
 	: >"$SCRATCH/letter"
 	chmod 666 "$SCRATCH/letter"
+	chown pmctl3 "$SCRATCH/letter"
 	ln -sf "$SCRATCH/letter" "$letter"
 	as_user pmctl3 "$SENDMAIL" -C "$CF" a <"$SCRATCH/message" 2>/dev/null
 	is "a link is no dead.letter" "$(cat "$SCRATCH/letter")" ""
 	rm "$letter"
+	chown root "$SCRATCH/letter"
 	cp -p "$SCRATCH/letter" "$letter"
 	as_user pmctl3 "$SENDMAIL" -C "$CF" a <"$SCRATCH/message" 2>/dev/null
 	is "nor is another's file" "$(cat "$letter")" ""

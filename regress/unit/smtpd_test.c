@@ -102,6 +102,10 @@ test_refusals(void **state)
 	assert_int_equal(length, 10 + sizeof(answer.text) - 1 + 2);
 	assert_int_equal(length, strlen(text));
 	assert_string_equal(text + length - 2, "\r\n");
+	memcpy(answer.text, "5.7.1 ", 6);
+	length = reply_print_refusal(550, answer.text, text, sizeof(text));
+	assert_int_equal(length, 4 + sizeof(answer.text) - 1 + 2);
+	assert_string_equal(text + length - 2, "\r\n");
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		(void)reply_print_refusal(table[i].code, table[i].text, text,
 		    sizeof(text));
