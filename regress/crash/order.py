@@ -116,7 +116,8 @@ class Order:
     def told(self, pid, text):
         """spoold logs a delivery; before that the worker told of it."""
         for id in DELIVERED.findall(text):
-            self.count['delivered'] += 1
+            # A sanitized suite's lines are on stderr as well.
+            self.count['delivered'] += not text.startswith('(2<')
             if self.boxes.get(id) != 'done':
                 self.wrong('delivery of %s logged too early' % id)
         for id in self.linked.get(pid, set()):

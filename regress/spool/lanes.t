@@ -239,7 +239,10 @@ def test_rate():
     spool.end()
     spool = Spool('[relay "*"]', 'rate = 1/1h')
     spool.do('flood', 20, 'hop-ok@x')
-    spool.do('run', 1)
+    control = Control(spool)
+    for _ in range(30):
+        if 'active=0' in control.status().split():
+            break
     ok('one goes', len(spool.log('relayed')) == 1, spool.read('log'))
     spool.do('stop')
     ok('what has no turn soon is in the database until then', spool.sql(
