@@ -139,6 +139,8 @@ of_length(size_t local, size_t domain, bool quoted)
 static void
 test_lengths(void **state)
 {
+	char domain[80];
+
 	(void)state;
 	assert_int_equal(of_length(255, 10, false), ADDRESS_OK);
 	assert_int_equal(of_length(256, 10, false), ADDRESS_TOO_LONG);
@@ -147,6 +149,13 @@ test_lengths(void **state)
 	assert_int_equal(of_length(1, 255, false), ADDRESS_OK);
 	assert_int_equal(of_length(1, 256, false), ADDRESS_TOO_LONG);
 	assert_int_equal(of_length(255, 255, false), ADDRESS_OK);
+	/* A label may have 63 (RFC 1035 2.3.4). */
+	memset(domain, 'x', 64);
+	strcpy(domain + 63, ".test");
+	assert_true(address_is_domain(domain));
+	domain[63] = 'x';
+	strcpy(domain + 64, ".test");
+	assert_false(address_is_domain(domain));
 }
 
 static void

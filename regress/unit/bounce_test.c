@@ -85,6 +85,31 @@ reports_a_failure(void **state)
 	    "Content-Transfer-Encoding: 8bit\r\n\r\nFrom: a@b.test\r\n");
 	assert_null(strstr(text, "the body"));
 	assert_null(strstr(text, "\r\nInjected"));
+	assert_holds(text, "\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+	    "This is a MIME");
+	free(text);
+}
+
+/* What no server has said is not said to be a server's. */
+static void
+names_no_server_that_said_nothing(void **state)
+{
+	struct bounce_report	 report = make();
+	struct bounce_item	 silent = item;
+	char			*text;
+
+	(void)state;
+	silent.facts.replied = false;
+	silent.facts.text = "Connection refused";
+	silent.orcpt = "rfc822;jo+0Ae@there.test";
+	report.items = &silent;
+	text = compose(&report);
+	assert_null(strstr(text, "Remote-MTA"));
+	assert_holds(text,
+	    "Diagnostic-Code: x-postmaster; Connection refused\r\n");
+	/* Nor does what was encoded begin a line. */
+	assert_holds(text,
+	    "Original-Recipient: rfc822;jo?e@there.test\r\n");
 	free(text);
 }
 
@@ -189,7 +214,7 @@ stays_small(void **state)
 {
 	struct bounce_report	 report = make();
 	struct bounce_item	*items;
-	char			*text;
+	char			*text, *large;
 	size_t			 i;
 
 	(void)state;
@@ -204,6 +229,19 @@ stays_small(void **state)
 	assert_true(strlen(text) <= WIRE_INLINE);
 	assert_holds(text, " others.\r\n");
 	free(text);
+	/* An original that finds no room beside them is not returned whole. */
+	large = calloc(1, 40001);
+	assert_non_null(large);
+	memset(large, 'x', 40000);
+	memcpy(large, "Subject: x\r\n\r\n", 14);
+	report.original = large;
+	report.original_length = report.original_size = 40000;
+	text = compose(&report);
+	assert_true(strlen(text) <= WIRE_INLINE);
+	assert_holds(text, "Content-Type: text/rfc822-headers\r\n");
+	assert_holds(text, "too large to be returned");
+	free(text);
+	free(large);
 	free(items);
 }
 
@@ -220,6 +258,8 @@ knows_programs(void **state)
 	assert_false(automatic("From: a@b\r\n\r\n"));
 	assert_false(automatic(original));
 	assert_true(automatic("Precedence: bulk\r\n\r\n"));
+	assert_true(automatic("Precedence: junk\r\n\r\n"));
+	assert_false(automatic("Precedence: first-class\r\n\r\n"));
 	assert_true(automatic("X: y\r\nPRECEDENCE:  List \r\n\r\n"));
 	assert_true(automatic("Auto-Submitted: auto-generated\r\n\r\n"));
 	assert_false(automatic("Auto-Submitted: no\r\n\r\n"));
@@ -231,6 +271,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reports_a_failure),
+		cmocka_unit_test(names_no_server_that_said_nothing),
 		cmocka_unit_test(returns_all_if_asked),
 		cmocka_unit_test(returns_sound_lines),
 		cmocka_unit_test(has_a_boundary_of_its_own),

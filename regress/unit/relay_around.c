@@ -63,6 +63,7 @@ static const struct zone zone[] = {
 	{ "strict.test", "127.0.0.1" },
 	{ "dying.test", "127.0.0.1" },
 	{ "dying2.test", "127.0.0.1" },
+	{ "dying3.test", "127.0.0.1" },
 	{ "full.test", "127.0.0.1" },
 	{ "spare.test", "127.0.0.1" },
 	{ "both.test", "2001:db8::1 2001:db8::2 192.0.2.1 192.0.2.2" },

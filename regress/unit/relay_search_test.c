@@ -8,6 +8,8 @@
  * From a next hop to a conversation: which hosts and addresses are tried in
  * which order, and what is remembered of those that fail.
  */
+#include <sys/resource.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -303,6 +305,28 @@ defers_what_cannot_be_watched(void **state)
 	assert_string_equal(test.trail, "127.0.0.1");
 }
 
+/* We have no descriptor left: that is our trouble, and closes no host. */
+static void
+blames_nobody_for_its_own_trouble(void **state)
+{
+	struct rlimit limit, before;
+
+	(void)state;
+	forget();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = before;
+	limit.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	deliver("required", "1-spare.test");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(test.result.verdict, RELAY_DEFERRED);
+	assert_string_equal(test.result.status, "4.3.0");
+	assert_string_equal(test.trail, "");
+	deliver("required", "1-spare.test+2-a.test");
+	assert_int_equal(test.result.verdict, RELAY_DONE);
+	assert_string_equal(test.trail, "spare.test");
+}
+
 static void
 prints_its_state(void **state)
 {
@@ -355,6 +379,7 @@ main(void)
 		cmocka_unit_test(tries_only_so_many),
 		cmocka_unit_test(closes_for_minutes),
 		cmocka_unit_test(defers_what_cannot_be_watched),
+		cmocka_unit_test(blames_nobody_for_its_own_trouble),
 		cmocka_unit_test(prints_its_state),
 		cmocka_unit_test(ends)
 	};

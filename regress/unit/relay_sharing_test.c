@@ -399,6 +399,35 @@ probes_first(void **state)
 	test.hold = false;
 }
 
+/* A host that takes some and refuses more has enough: it is not closed. */
+static void
+takes_a_refusal_for_enough(void **state)
+{
+	size_t before = used();
+	int i;
+
+	(void)state;
+	forget();
+	test.hold = true;
+	submit("two", "10-dying3.test+11-a.test");
+	turn();
+	assert_string_equal(test.trail, "dying3.test");
+	test.dead = true;
+	for (i = 0; i < 3; i++) {
+		submit("two", "10-dying3.test+11-a.test");
+		turn();
+	}
+	/* It was asked once more, and then no longer. */
+	assert_string_equal(test.trail, "dying3.test dying3.test");
+	assert_int_equal(used() - before, 1);
+	assert_int_equal(test.done, 0);
+	let_go();
+	assert_int_equal(test.done, 4);
+	assert_int_equal(test.result.verdict, RELAY_DONE);
+	assert_true(hop_all_idle());
+	test.hold = test.dead = false;
+}
+
 /* A host goes away under load: all that wait for it are told, in time. */
 static void
 gives_up(void **state)
@@ -463,6 +492,7 @@ main(void)
 		cmocka_unit_test(yields_to_others),
 		cmocka_unit_test(lets_ride_what_must_wait),
 		cmocka_unit_test(probes_first),
+		cmocka_unit_test(takes_a_refusal_for_enough),
 		cmocka_unit_test(gives_up),
 		cmocka_unit_test(ends)
 	};
