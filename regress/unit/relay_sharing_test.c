@@ -419,6 +419,7 @@ takes_a_refusal_for_enough(void **state)
 	}
 	/* It was asked once more, and then no longer. */
 	assert_string_equal(test.trail, "dying3.test dying3.test");
+	assert_false(endpoint_is_closed(busy()->endpoint));
 	assert_int_equal(used() - before, 1);
 	assert_int_equal(test.done, 0);
 	let_go();
