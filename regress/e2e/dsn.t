@@ -11,6 +11,7 @@ box=$SCRATCH/home/pmtu_dsn/Maildir
 me=pmtu_dsn@here.test
 dead=$(suite_port)
 there=$(suite_port)
+knows=$(suite_port)
 cat >"$SCRATCH/aliases" <<'END'
 fail: "|echo this program fails; exit 65"
 one: pmtu_dsn
@@ -18,6 +19,8 @@ two: pmtu_dsn, far@there.test
 club: pmtu_dsn, fail
 owner-club: keeper@here.test
 keeper: pmtu_dsn
+circle: far@knows.test, pmtu_dsn
+owner-circle: keeper@here.test
 END
 suite_conf <<END
   local-mailer = maildir
@@ -28,10 +31,14 @@ suite_conf <<END
   @here.test local()
   @dead.test relay(127.0.0.1:$dead)
   @there.test relay(127.0.0.1:$there)
+  @knows.test relay(127.0.0.1:$knows)
   gone@here.test discard()
 END
 suite_start
 postfix_sink -N "127.0.0.1:$there" 100
+# smtp-sink drops its rights: it writes where anybody may.
+mkdir -m 1777 "$SCRATCH/sink"
+postfix_sink -d "$SCRATCH/sink/%H%M%S." "127.0.0.1:$knows" 100
 
 # One transaction: parameters of MAIL, of RCPT, the recipient.
 transact() {
@@ -223,6 +230,30 @@ not_ok "not with the sender's envelope" grep -q Original- <<<"$fields"
 rm -f "$box"/new/*
 transact "" NOTIFY=NEVER club@here.test
 ok "also if the sender wants no report" wait_for_mail "$box" 2 10
+rm -f "$box"/new/*
+
+# What the sender asked for goes on to a server that knows it; of a list with
+# an owner it is the owner's to ask.
+arguments() {
+	cat "$SCRATCH"/sink/* 2>/dev/null | grep "^X-$1-Args: .*$2"
+}
+transact "RET=FULL ENVID=mine" "NOTIFY=SUCCESS ORCPT=rfc822;x@a.test" \
+    far@knows.test
+ok "to a server that knows DSN" wait_for 10 arguments Mail pmtu_dsn
+like "with the sender's RET and ENVID" "$(arguments Mail pmtu_dsn)" \
+    'RET=FULL ENVID=mine'
+like "and NOTIFY and ORCPT" "$(arguments Rcpt far)" \
+    'NOTIFY=SUCCESS ORCPT=rfc822;x@a\.test'
+rm -f "$SCRATCH"/sink/*
+transact "RET=FULL ENVID=mine" "NOTIFY=SUCCESS ORCPT=rfc822;x@a.test" \
+    circle@here.test
+ok "from the owner of a list" wait_for 10 arguments Mail owner-circle
+arguments Mail owner-circle >"$SCRATCH/arguments"
+not_ok "without them" grep -q 'RET=\|ENVID=' "$SCRATCH/arguments"
+is "told of failures alone" "$(arguments Rcpt far |
+    grep -o 'NOTIFY=.*' | tr -d '\r')" NOTIFY=FAILURE
+ok "message and report are here" wait_for_mail "$box" 2 10
+wait_for 10 queue_is_empty
 rm -f "$box"/new/*
 
 # ---- the text
