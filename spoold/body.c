@@ -108,16 +108,11 @@ body_create(struct body_file *file, uint64_t id)
 
 /* Append a piece; write-back begins early, so that the sync is short. */
 int
-body_write(struct body_file *file, uint64_t offset, const void *octets,
-    size_t length)
+body_write(struct body_file *file, const void *octets, size_t length)
 {
 	const char	*at = octets;
 	ssize_t		 n;
 
-	if (offset != file->size) {
-		errno = EINVAL;
-		return -1;
-	}
 	while (length > 0) {
 		n = pwrite(file->fd, at, length, (off_t)file->size);
 		if (n == -1 && errno == EINTR)

@@ -357,7 +357,7 @@ struct body_file {
 
 void		 body_make_directories(void);
 int		 body_create(struct body_file *, uint64_t);
-int		 body_write(struct body_file *, uint64_t, const void *, size_t);
+int		 body_write(struct body_file *, const void *, size_t);
 int		 body_sync(struct body_file *);
 int		 body_sync_directories(void);
 void		 body_close(struct body_file *);

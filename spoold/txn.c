@@ -250,6 +250,10 @@ on_txn_body(struct link *link, struct frame *frame, void *arg)
 		link_violation(link, "a body of no message");
 		return;
 	}
+	if (incoming->trouble == 0 && piece->offset != incoming->file.size) {
+		link_violation(link, "a piece of a body out of its place");
+		return;
+	}
 	if (incoming->trouble == 0 && !reserve_takes_mail(&why))
 		incoming->trouble = TXN_NO_SPACE;
 	if (incoming->trouble == 0 && !incoming->message->in_file) {
@@ -259,7 +263,7 @@ on_txn_body(struct link *link, struct frame *frame, void *arg)
 			incoming->message->in_file = true;
 	}
 	if (incoming->trouble == 0 && body_write(&incoming->file,
-	    piece->offset, frame->tail, frame->tail_length) == -1) {
+	    frame->tail, frame->tail_length) == -1) {
 		log_errno(LOG_ERR, "body", "write");
 		reserve_trouble("a body cannot be written");
 		incoming->trouble = TXN_NO_SPACE;
