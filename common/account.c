@@ -157,19 +157,26 @@ file_is_first(void)
 	return first;
 }
 
+int
+account_in_file(const char *name, struct account *account)
+{
+	if (!name_is_possible(name) || !file_is_first())
+		return 0;
+	return passwd_find(PASSWD, name, account);
+}
+
 enum account_result
 account_by_name(const char *name, struct account *account)
 {
 	if (!name_is_possible(name))
 		return ACCOUNT_NO;
-	if (file_is_first())
-		switch (passwd_find(PASSWD, name, account)) {
-		case 1:
-			return ACCOUNT_YES;
-		case -1:
-			if (errno != ENOENT)
-				return ACCOUNT_FAILED;
-		}
+	switch (account_in_file(name, account)) {
+	case 1:
+		return ACCOUNT_YES;
+	case -1:
+		if (errno != ENOENT)
+			return ACCOUNT_FAILED;
+	}
 	return look_up(name, 0, account);
 }
 

@@ -35,6 +35,12 @@ enum account_result	account_by_uid(uid_t, struct account *);
 void			account_free(struct account *);
 
 /*
+ * By name from the file of accounts alone: 1, 0 where that does not decide,
+ * or -1 with errno.
+ */
+int			account_in_file(const char *, struct account *);
+
+/*
  * Before a jail: look up one known and one unknown name, which loads what
  * the system's look-ups need.  If that cannot answer "no", or a service that
  * nsswitch.conf(5) names cannot be loaded, returns -1 with *why (static), and

@@ -346,11 +346,17 @@ ask_libc(const char *name, gid_t gid, struct groups *groups)
 	return -1;
 }
 
+bool
+groups_find_here(const char *name, gid_t gid, struct groups *groups)
+{
+	return groups_are_here() &&
+	    groups_in_file(GROUP, name, gid, groups) == 1;
+}
+
 int
 groups_find(const char *name, gid_t gid, struct groups *groups)
 {
-	if (groups_are_here() &&
-	    groups_in_file(GROUP, name, gid, groups) == 1)
+	if (groups_find_here(name, gid, groups))
 		return 0;
 	memset(groups, 0, sizeof(*groups));
 	if (ask_libc(name, gid, groups) == 0)

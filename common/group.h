@@ -26,6 +26,11 @@ int	groups_find(const char *, gid_t, struct groups *);
 void	groups_free(struct groups *);
 
 /*
+ * The same without libc: false where it would have to be asked.
+ */
+bool	groups_find_here(const char *, gid_t, struct groups *);
+
+/*
  * The same from a file of this form: returns 1, 0 if any of it is unusual
  * enough that libc may take it otherwise, or -1 with errno.
  */

@@ -79,6 +79,12 @@ static const int writing_files[] = {
 	CALL(utimensat), CALL(flock), CALL(chdir), CALL(fchdir), END
 };
 
+/* Besides clone(2), which add_conditions() grants. */
+static const int becoming[] = {
+	CALL(setgroups), CALL(setresgid), CALL(setresuid), CALL(setuid),
+	CALL(getresuid), CALL(getresgid), END
+};
+
 static const int syncing[] = { CALL(fdatasync), END };
 
 static const int reading_at[] = { CALL(pread64), CALL(preadv), END };
@@ -111,8 +117,8 @@ static const int attacks[] = {
 static const int tool_calls[] = {
 	CALL(open), CALL(openat), CALL(readlink), CALL(stat), CALL(mkdir),
 	CALL(getcwd), CALL(pread64), CALL(prctl), CALL(mprotect), CALL(mmap),
-	CALL(tgkill), CALL(access), CALL(dup), CALL(dup2), CALL(pipe2),
-	CALL(ioctl), CALL(prlimit64), CALL(getpgrp), CALL(wait4),
+	CALL(tgkill), CALL(access), CALL(dup), CALL(dup2), CALL(pipe),
+	CALL(pipe2), CALL(ioctl), CALL(prlimit64), CALL(getpgrp), CALL(wait4),
 	CALL(arch_prctl), CALL(ftruncate), CALL(unlink), END
 };
 #endif
@@ -123,6 +129,7 @@ struct jail_row {
 	int		 families[3];	/* socket(2) may make these, then 0 */
 	bool		 locks;		/* tests whether a lock's owner lives */
 	bool		 forked;	/* prepared by whoever forks into it */
+	bool		 bears;		/* clones what inherits the filter */
 	rlim_t		 files;		/* descriptors */
 };
 
@@ -141,6 +148,8 @@ static const struct jail_row jails[JAIL_MAX] = {
 	.locks = true, .forked = true, .files = 256 },
 [JAIL_MBOX] = { "mbox", { reading_files, writing_files },
 	.locks = true, .forked = true, .files = 256 },
+[JAIL_NURSERY] = { "nursery", { reading_files, writing_files, becoming },
+	.locks = true, .bears = true, .files = 256 },
 };
 
 /* Filters as the kernel takes them, of jails that were prepared. */
@@ -236,12 +245,23 @@ add_conditions(scmp_filter_ctx filter, const struct jail_row *row)
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(mmap), 2, PROT_EXEC, 0);
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(mprotect), 2, PROT_EXEC, 0);
 	/* abort(3), of this very process. */
-	rule_if(filter, SCMP_ACT_ALLOW, CALL(tgkill), 0, WHOLE,
-	    row->forked ? NOBODYS_PID : (scmp_datum_t)getpid());
+	if (!row->bears)
+		rule_if(filter, SCMP_ACT_ALLOW, CALL(tgkill), 0, WHOLE,
+		    row->forked ? NOBODYS_PID : (scmp_datum_t)getpid());
 	/* Asking for limits, not setting. */
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(prlimit64), 2, WHOLE, 0);
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(ioctl), 1, WHOLE, FIONREAD);
+	/* For jail_close(). */
+	if (row->bears) {
+		rule_if(filter, SCMP_ACT_ALLOW, CALL(prctl), 0, WHOLE,
+		    PR_SET_DUMPABLE);
+		rule_if(filter, SCMP_ACT_ALLOW, CALL(prlimit64), 1, WHOLE,
+		    RLIMIT_NPROC);
+	}
 #endif
+	if (row->bears)
+		rule_if(filter, SCMP_ACT_ALLOW, CALL(clone), 0, WHOLE,
+		    JAIL_CLONE);
 	for (family = row->families; *family != 0; family++)
 		rule_if(filter, SCMP_ACT_ALLOW, CALL(socket), 0, WHOLE,
 		    (scmp_datum_t)*family);
@@ -273,7 +293,8 @@ make_rules(const struct jail_row *row)
 			rule(filter, SCMP_ACT_ERRNO(EACCES), *call);
 	for (call = attacks; *call != END; call++) {
 		if (granted(row, *call) ||
-		    (*call == CALL(socket) && row->families[0] != 0))
+		    (*call == CALL(socket) && row->families[0] != 0) ||
+		    (*call == CALL(clone) && row->bears))
 			continue;
 		rule(filter, KILL, *call);
 	}
@@ -281,27 +302,43 @@ make_rules(const struct jail_row *row)
 }
 
 void
-jail_prepare(enum jail jail)
+jail_export(enum jail jail, int fd)
 {
-	const struct jail_row *row = &jails[jail];
-	scmp_filter_ctx filter;
+	scmp_filter_ctx filter = make_rules(&jails[jail]);
+
+	if (seccomp_export_bpf(filter, fd) != 0)
+		fatalx("jail %s: its filter cannot be made", jails[jail].name);
+	seccomp_release(filter);
+}
+
+void
+jail_import(enum jail jail, int fd)
+{
+	struct sock_filter *code = NULL;
 	struct stat st;
-	void *code = NULL;
+
+	if (fstat(fd, &st) == -1 || st.st_size == 0 ||
+	    (code = malloc((size_t)st.st_size)) == NULL ||
+	    pread(fd, code, (size_t)st.st_size, 0) != st.st_size)
+		fatal("jail %s: its filter cannot be made", jails[jail].name);
+	free(filters[jail].filter);
+	filters[jail].filter = code;
+	filters[jail].len = (unsigned short)((size_t)st.st_size /
+	    sizeof(*code));
+}
+
+static void
+prepare(enum jail jail)
+{
 	int fd;
 
 	if (filters[jail].filter != NULL)
 		return;
-	filter = make_rules(row);
-	if ((fd = memfd_create("filter", MFD_CLOEXEC)) == -1 ||
-	    seccomp_export_bpf(filter, fd) != 0 || fstat(fd, &st) == -1 ||
-	    (code = malloc((size_t)st.st_size)) == NULL ||
-	    pread(fd, code, (size_t)st.st_size, 0) != st.st_size)
-		fatal("jail %s: its filter cannot be made", row->name);
+	if ((fd = memfd_create("filter", MFD_CLOEXEC)) == -1)
+		fatal("jail %s: memory", jails[jail].name);
+	jail_export(jail, fd);
+	jail_import(jail, fd);
 	close(fd);
-	seccomp_release(filter);
-	filters[jail].filter = code;
-	filters[jail].len = (unsigned short)((size_t)st.st_size /
-	    sizeof(struct sock_filter));
 }
 
 /* A filter that was made before the fork has yet to know us. */
@@ -323,7 +360,7 @@ install_filter(enum jail jail)
 	log_note(LOG_WARNING, "jail", "%s is wider for the %s build",
 	    jails[jail].name, JAIL_TOOL);
 #endif
-	jail_prepare(jail);
+	prepare(jail);
 	put_pid(&filters[jail]);
 #ifdef JAIL_TOOL
 	/* Valgrind knows the older call only. */
@@ -383,6 +420,19 @@ jail_become(uid_t uid, gid_t gid, const gid_t *groups, size_t count)
 	    setresuid(uid, uid, uid) == -1)
 		return -1;
 	return verify_identity(uid, gid);
+}
+
+void
+jail_close(void)
+{
+	static const struct rlimit none;
+
+	if (setrlimit(RLIMIT_NPROC, &none) == -1)
+		fatal("jail: no limit of processes");
+#ifndef JAIL_TOOL
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+		fatal("jail: not dumpable");
+#endif
 }
 
 void

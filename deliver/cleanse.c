@@ -1,9 +1,11 @@
 /*
- * What a fork has inherited and must not keep: descriptors, signals.
+ * What a fork has inherited and must not keep: descriptors, signals, and of
+ * root more than its work takes.
  */
 #include <sys/syscall.h>
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -55,4 +57,22 @@ cleanse_signals(void)
 		    sizeof(action.mask));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void
+cleanse_capabilities(uint32_t kept)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) == -1)
+		fatal("capget");
+	data[0].permitted &= kept;
+	data[0].effective = data[0].permitted;
+	data[0].inheritable = data[1].inheritable = 0;
+	data[1].permitted = data[1].effective = 0;
+	if (syscall(SYS_capset, &header, data) == -1)
+		fatal("capset");
 }

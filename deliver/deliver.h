@@ -102,6 +102,19 @@ void	worker_run(const struct w_user_worker_req *, int, const struct child *,
 	    const struct mailers *) __attribute__((noreturn));
 
 /*
+ * The same for a child of the nursery: it is in the jail already, and its
+ * account and groups, kind, link, hostname and mailers stand in the struct.
+ */
+void	worker_run_born(struct worker *, const struct child *)
+	    __attribute__((noreturn));
+
+/*
+ * What signals mean to a worker.  With hold, those that tell it to end wait
+ * until worker_run_born().
+ */
+void	worker_set_signals(bool hold);
+
+/*
  * Has spoold gone, or were we told to end?  What was not answered is void.
  */
 bool	worker_abandoned(const struct worker *);
@@ -116,6 +129,30 @@ int	cleanse_descriptors(int);
 
 /* Default actions for all signals, none blocked. */
 void	cleanse_signals(void);
+
+/* Of root's capabilities, those of this mask and no others. */
+void	cleanse_capabilities(uint32_t);
+
+/* ---- nursery.c: what forks the workers of mailboxes ---- */
+
+/* Make what children need, and start it. */
+void	nursery_begin(const struct child *, const struct mailers *);
+
+/*
+ * Have a worker forked; the descriptor, its link, is taken.  Returns its pid;
+ * or 0 if the parent has to fork one itself, with another link.
+ */
+pid_t	nursery_fork(const struct w_user_worker_req *, int,
+	    const struct child *, const struct mailers *);
+
+/*
+ * End it; the next worker finds a new one, which knows what is known then.
+ */
+void	nursery_end(void);
+
+bool	nursery_is_child(pid_t);
+/* A child was reaped that is no worker. */
+void	nursery_reaped(pid_t);
 
 /* ---- body.c: a message, and its local form ---- */
 

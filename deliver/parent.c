@@ -1,12 +1,12 @@
 /*
  * The parent: root, and therefore as ignorant as can be.  It reads a name and
- * a kind from spoold, forks, hands spoold the child's link, and reaps.  It
- * never sees mail, an address or a command, and looks nobody up.
+ * a kind from spoold, forks or has the nursery do it, hands spoold the child's
+ * link, and reaps.  It never sees mail, an address or a command, and looks
+ * nobody up.
  */
 #include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -150,6 +150,7 @@ kill_strays(void)
 		return;
 	while (fscanf(file, "%ld", &pid) == 1 && pid > 1)
 		if (worker_by_pid((pid_t)pid) == NULL &&
+		    !nursery_is_child((pid_t)pid) &&
 		    !drop_is_child((pid_t)pid))
 			kill((pid_t)pid, SIGKILL);
 	fclose(file);
@@ -193,8 +194,10 @@ on_sigchld(int number, short events, void *arg)
 			strays = true;
 		if (worker != NULL)
 			worker_ended(worker, status);
-		else
+		else {
+			nursery_reaped(pid);
 			drop_reaped(pid, status);
+		}
 	}
 	if (strays)
 		kill_strays();
@@ -225,35 +228,59 @@ judge(const struct w_user_worker_req *req)
 	return verdict;
 }
 
-/* Fork a worker; returns the end of its link that is spoold's, or -1. */
-static int
-fork_worker(const struct w_user_worker_req *req)
+/*
+ * Fork a worker, by the nursery where that can; its pid, or -1.  The end of
+ * its link that is spoold's is left in *link, or -1.
+ */
+static pid_t
+fork_worker(const struct w_user_worker_req *req, bool nursery, int *link)
 {
-	struct child_worker *worker = NULL;
-	int	 ends[2] = { -1, -1 };
+	int	 ends[2];
+	pid_t	 pid;
+
+	*link = -1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
+		return -1;
+	log_flush();		/* or the child would have lines to write */
+	if (nursery) {
+		pid = nursery_fork(req, ends[1], parent.child, parent.mailers);
+		if (pid == 0) {
+			close(ends[0]);
+			return fork_worker(req, false, link);
+		}
+	} else {
+		if ((pid = fork()) == 0)
+			worker_run(req, ends[1], parent.child,
+			    parent.mailers);
+		close(ends[1]);
+	}
+	*link = ends[0];
+	return pid;
+}
+
+/* Begin a worker; returns the end of its link that is spoold's, or -1. */
+static int
+begin_worker(const struct w_user_worker_req *req)
+{
+	struct child_worker *worker;
+	int	 link = -1;
 
 	if ((worker = calloc(1, sizeof(*worker))) == NULL ||
 	    (worker->timer = evtimer_new(parent.child->base, on_timer,
-	    worker)) == NULL || socketpair(AF_UNIX,
-	    SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
+	    worker)) == NULL)
 		goto fail;
 	worker->id = req->id;
 	worker->kind = (enum worker_kind)req->kind;
 	strlcpy(worker->name, req->name, sizeof(worker->name));
-	log_flush();		/* or the child would have lines to write */
-	if ((worker->pid = fork()) == -1)
+	worker->pid = fork_worker(req, worker->kind != WORKER_PROGRAM, &link);
+	if (worker->pid == -1)
 		goto fail;
-	if (worker->pid == 0)
-		worker_run(req, ends[1], parent.child, parent.mailers);
 	TAILQ_INSERT_TAIL(&parent.workers, worker, entry);
-	close(ends[1]);
-	return ends[0];
+	return link;
 fail:
 	log_errno(LOG_WARNING, "worker", "for %s", req->name);
-	if (ends[0] != -1) {
-		close(ends[0]);
-		close(ends[1]);
-	}
+	if (link != -1)
+		close(link);
 	if (worker != NULL && worker->timer != NULL)
 		event_free(worker->timer);
 	free(worker);
@@ -270,7 +297,7 @@ on_user_worker(struct link *link, struct frame *frame, void *arg)
 	(void)arg;
 	ans.verdict = judge(req);
 	if (ans.verdict == USER_OK && (req->kind < WORKER_MAILBOX ||
-	    req->kind > WORKER_PROGRAM || (fd = fork_worker(req)) == -1))
+	    req->kind > WORKER_PROGRAM || (fd = begin_worker(req)) == -1))
 		ans.verdict = USER_NO_FORK;
 	link_answer(link, IMSG_USER_WORKER_ANS, frame->id, &ans, NULL, 0, fd);
 }
@@ -301,34 +328,14 @@ const struct link_role parent_role = {
 
 /* ---- beginning and end ---- */
 
-/* Root, but with no more of it than forking workers takes. */
-static void
-drop_capabilities(void)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
-	struct __user_cap_data_struct data[2];
-	const uint32_t	 kept = 1U << CAP_SETUID | 1U << CAP_SETGID |
-			    1U << CAP_KILL | 1U << CAP_DAC_READ_SEARCH;
-
-	if (syscall(SYS_capget, &header, data) == -1)
-		fatal("capget");
-	data[0].permitted &= kept;
-	data[0].effective = data[0].permitted;
-	data[0].inheritable = data[1].inheritable = 0;
-	data[1].permitted = data[1].effective = 0;
-	if (syscall(SYS_capset, &header, data) == -1)
-		fatal("capset");
-}
-
 void
 parent_begin(struct child *child)
 {
 	parent.child = child;
 	parent.mailers = mailers_load(child->conf);
 	if (!child->rootless)
-		drop_capabilities();
+		cleanse_capabilities(1U << CAP_SETUID | 1U << CAP_SETGID |
+		    1U << CAP_KILL | 1U << CAP_DAC_READ_SEARCH);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
 		fatal("subreaper");
 	parent.on_child = evsignal_new(child->base, SIGCHLD, on_sigchld, NULL);
@@ -336,8 +343,7 @@ parent_begin(struct child *child)
 		fatalx("no event");
 	/* What no worker shall have to do for itself: most of its start. */
 	account_load_services();
-	jail_prepare(JAIL_MAILBOX);
-	jail_prepare(JAIL_MBOX);
+	nursery_begin(child, parent.mailers);
 	drop_begin(child);
 }
 
@@ -371,6 +377,7 @@ parent_reconfigured(struct child *child)
 
 	mailers_free(parent.mailers);
 	parent.mailers = mailers_load(child->conf);
+	nursery_end();
 	TAILQ_FOREACH(worker, &parent.workers, entry)
 		if (worker->end == LIVING)
 			kill(worker->pid, SIGHUP);
@@ -386,5 +393,6 @@ parent_end(struct child *child)
 	TAILQ_FOREACH(worker, &parent.workers, entry) {
 		kill(worker->pid, SIGTERM);
 	}
+	nursery_end();
 	drop_end();
 }

@@ -41,19 +41,33 @@ worker_abandoned(const struct worker *worker)
 	    (poller.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-/* ---- becoming the user ---- */
-
+/* What was there before, if anybody wants to know. */
 static void
-set_signals(void)
+hold_signals(sigset_t *before)
+{
+	sigset_t	 ours;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGHUP);
+	sigprocmask(SIG_BLOCK, &ours, before);
+}
+
+void
+worker_set_signals(bool hold)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 
 	cleanse_signals();
+	if (hold)
+		hold_signals(NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* a limit is met where we write */
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
 }
+
+/* ---- becoming the user ---- */
 
 static void
 refuse(struct worker *worker, const char *status, const char *why)
@@ -105,11 +119,15 @@ become_rootless(struct worker *worker)
 
 /* Become the user, or nobody if there is a refusal, for good. */
 static void
-become(struct worker *worker)
+become(struct worker *worker, const struct child *child)
 {
 	const struct account *account = &worker->account;
 	bool	 spool = worker->kind == WORKER_MBOX;
 
+	if (child->rootless) {
+		become_rootless(worker);
+		return;
+	}
 	if (worker->refusal == NULL && jail_become(account->uid,
 	    spool ? spool_group(account) : account->gid, worker->groups.all,
 	    spool ? 0 : worker->groups.count) == -1)
@@ -119,27 +137,28 @@ become(struct worker *worker)
 		_exit(71);
 }
 
-/* Go home, then into the jail of this kind. */
 static void
-settle(struct worker *worker)
+go_home(struct worker *worker)
 {
-	umask(077);
-	if (worker->refusal != NULL) {
-		jail_filter(JAIL_MAILBOX);
+	if (worker->refusal != NULL)
 		return;
-	}
 	if (chdir(worker->account.home) == -1)
 		worker->home_errno = errno;
 	if (worker->home_errno != 0 && chdir("/") == -1)
 		_exit(71);
-	if (worker->kind == WORKER_PROGRAM) {
-		/* Programs of this user are not to trace us. */
-		if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1 ||
-		    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
-			_exit(71);
-	} else
+}
+
+/* Into the jail of this kind. */
+static void
+settle(const struct worker *worker)
+{
+	if (worker->kind != WORKER_PROGRAM || worker->refusal != NULL)
 		jail_filter(worker->kind == WORKER_MBOX ? JAIL_MBOX :
 		    JAIL_MAILBOX);
+	/* Programs of this user are not to trace us. */
+	else if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+		_exit(71);
 }
 
 /* ---- serving the link ---- */
@@ -153,13 +172,10 @@ wait_for_job(const struct worker *worker)
 {
 	struct pollfd	 poller = { .fd = worker->link, .events = POLLIN };
 	struct timespec	 at_once = { 0 };
-	sigset_t	 ours, before;
+	sigset_t	 before;
 	int		 ready = -1;
 
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGTERM);
-	sigaddset(&ours, SIGHUP);
-	sigprocmask(SIG_BLOCK, &ours, &before);
+	hold_signals(&before);
 	while (!told_to_end && ready == -1) {
 		ready = ppoll(&poller, 1, told_to_retire ? &at_once : NULL,
 		    &before);
@@ -252,29 +268,48 @@ run_batch(struct worker *worker, struct job **jobs, size_t count)
 	return 0;
 }
 
+static void __attribute__((noreturn))
+serve(struct worker *worker)
+{
+	struct job	*jobs[JOBS_AT_ONCE];
+	size_t		 count;
+
+	while ((count = gather(worker, jobs)) > 0 &&
+	    run_batch(worker, jobs, count) == 0)
+		/* The next one may find the account, or its home. */
+		if (worker->refusal != NULL || worker->home_errno != 0)
+			told_to_retire = 1;
+	_exit(0);
+}
+
 void
 worker_run(const struct w_user_worker_req *req, int fd,
     const struct child *child, const struct mailers *mailers)
 {
 	struct worker	 worker = { .link = -1 };
-	struct job	*jobs[JOBS_AT_ONCE];
-	size_t		 count;
 
 	worker.kind = (enum worker_kind)req->kind;
 	worker.hostname = child->hostname;
 	worker.mailers = mailers;
 	worker.link = cleanse_descriptors(fd);
-	set_signals();
+	worker_set_signals(false);
+	umask(077);
 	look_up(&worker, req->name);
-	if (child->rootless)
-		become_rootless(&worker);
-	else
-		become(&worker);
+	become(&worker, child);
+	go_home(&worker);
 	settle(&worker);
-	while ((count = gather(&worker, jobs)) > 0 &&
-	    run_batch(&worker, jobs, count) == 0)
-		/* The next one may find the account, or its home. */
-		if (worker.refusal != NULL || worker.home_errno != 0)
-			told_to_retire = 1;
-	_exit(0);
+	serve(&worker);
+}
+
+void
+worker_run_born(struct worker *worker, const struct child *child)
+{
+	sigset_t	 none;
+
+	become(worker, child);
+	jail_close();
+	go_home(worker);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	serve(worker);
 }

@@ -620,15 +620,15 @@ def test_mbox(standin, message):
 
     old = status_of(deliver.pid)['Threads']
     # One that cannot end at once is in the way.
-    slow = int(subprocess.run(['pgrep', '-o', '-P', str(deliver.pid)],
-                              capture_output=True).stdout)
+    his = ['pgrep', '-P', str(deliver.pid), '-u', str(record.pw_uid)]
+    slow = int(subprocess.run(his + ['-o'], capture_output=True).stdout)
     os.kill(slow, signal.SIGSTOP)
     deliver.say('relink')
     deliver.say('worker', '50', MBOX, 'pmtu_joe')
     first = deliver.expect('worker', '50')
     os.kill(slow, signal.SIGCONT)
-    wait_for(lambda: subprocess.run(['pgrep', '-P', str(deliver.pid)],
-                                    capture_output=True).returncode == 1)
+    wait_for(lambda: subprocess.run(
+        his, capture_output=True).returncode == 1)
     deliver.say('worker', '51', MBOX, 'pmtu_joe')
     equal('relink: busy until the old workers are gone, then not',
           (first[2], deliver.expect('worker', '51')[2], old),
@@ -719,6 +719,82 @@ enum nss_status _nss_pmfail_getpwnam_r(const char *n, struct passwd *p,
     deliver.end()
 
 
+
+def test_nursery(standin, message):
+    """What forks the workers may die, stop or be ended: others are found."""
+    deliver = Deliver(standin, conf('maildir'))
+
+    def children():
+        return {int(pid) for pid in read('/proc/%d/task/%d/children' % (
+            deliver.pid, deliver.pid)).split()}
+
+    def nurseries():
+        return [pid for pid in children()
+                if status_of(pid)['Uid'].split()[0] == '0']
+
+    def works(what, seconds=20):
+        worker = deliver.worker('pmtu_joe', MAILBOX)
+        answer = deliver.job(worker, seconds, method=LOCAL, address='joe@mx',
+                             id=len(seen) + 1, body=message)
+        seen.append(worker)
+        equal('nursery: ' + what, answer and answer.verdict, DONE)
+    seen = []
+    works('it forks a worker')
+    first = nurseries()
+    equal('nursery: there is one', len(first), 1)
+    state = status_of(first[0])
+    equal('nursery: it may become users and do little else',
+          (state['CapPrm'], state['Seccomp'], state['NoNewPrivs']),
+          ('%016x' % (1 << 6 | 1 << 7), '2', '1'))
+    equal('nursery: it has its socket and nothing else', sorted(set(
+        os.readlink('/proc/%d/fd/%s' % (first[0], fd)).split(':')[0]
+        for fd in os.listdir('/proc/%d/fd' % first[0]))),
+        ['/dev/null', 'socket'])
+    worker = max(children() - set(first))
+    state = status_of(worker)
+    with open('/proc/%d/limits' % worker) as file:
+        limits = file.read()
+    equal('nursery: its children may have none', [
+        line.split()[2:4] for line in limits.splitlines()
+        if line.startswith('Max processes')], [['0', '0']])
+    equal('nursery: they block no signal', state['SigBlk'], '0' * 16)
+
+    os.kill(first[0], signal.SIGTERM)
+    works('it ends with the parent, not when told to')
+    equal('nursery: so it is the same', nurseries(), first)
+    before = children() - set(first)
+    os.kill(first[0], signal.SIGKILL)
+    works('killed, it is missed at most once')
+    works('then there is another one')
+    second = nurseries()
+    ok('nursery: indeed', len(second) == 1 and second != first, second)
+    ok('nursery: its children live on', before <= children(), before)
+    os.kill(second[0], signal.SIGSTOP)
+    works('stopped, it is waited for, but not for ever')
+    works('and replaced')
+    third = nurseries()
+    ok('nursery: the stopped one is gone', len(third) == 1 and
+       third != second, third)
+    deliver.say('conf', conf('maildir'))
+    works('a new configuration is a new nursery\'s')
+    ok('nursery: the old one is gone', wait_for(lambda: len(nurseries()) == 1
+       and nurseries() != third), nurseries())
+    program = deliver.worker('pmtu_joe', PROGRAM)
+    wait_for(lambda: len([pid for pid in children() if
+             status_of(pid)['Seccomp'] == '0']) == 1)
+    own = [pid for pid in children() if status_of(pid)['Seccomp'] == '0']
+    with open('/proc/%d/limits' % own[0]) as file:
+        ok('nursery: workers of programs are none of its children',
+           'Max processes' in limits and [
+               line.split()[2] for line in file
+               if line.startswith('Max processes')] != ['0'], program)
+    fourth = nurseries()
+    log = deliver.end()
+    ok('nursery: it ends with the parent', wait_for(
+        lambda: not os.path.exists('/proc/%d' % fourth[0])), fourth)
+    equal('nursery: its loss is told', log.count('nursery-lost pid='), 2)
+
+
 try:
     for name in ('pmtu_joe', 'pmtu_bob', 'pmtu_ann', 'pmtu_prog'):
         users.add(name, *(('-G', 'games') if name == 'pmtu_ann' else ()))
@@ -737,6 +813,7 @@ try:
     test_mbox(standin, message)
     test_file_limit(standin)
     test_lookup(standin, message)
+    test_nursery(standin, message)
 finally:
     users.remove()
     shutil.rmtree(scratch)

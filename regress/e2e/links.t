@@ -80,7 +80,7 @@ break_rules relay "$(frame "$(number_of IMSG_RELAY_RESULT_NTF)" 4 0)" \
 break_rules deliver "$(frame "$(number_of IMSG_USER_WORKER_ANS)" 16 77)" \
     "answers no question"
 
-worker=$(pgrep -P "$(suite_pids deliver)" | head -n 1)
+worker=$(pgrep -P "$(suite_pids deliver)" -u pmtu_link | head -n 1)
 before=$(pids_of_others none)
 is "a worker says what nobody knows" "$("$INJECT" links "$worker" $UNKNOWN)" 1
 ok "it ends" wait_for 15 suite_gone "$worker"

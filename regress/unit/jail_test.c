@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -17,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -127,6 +129,31 @@ probe_fork(void)
 	return result(pid);
 }
 
+/* As the nursery does it. */
+static int
+probe_clone(void)
+{
+	long pid = syscall(SYS_clone, JAIL_CLONE, NULL, NULL, NULL, 0);
+
+	if (pid == 0)
+		_exit(0);
+	return result(pid);
+}
+
+static int
+probe_setresuid(void)
+{
+	return result(setresuid(0, 0, 0));
+}
+
+static int
+probe_setgroups(void)
+{
+	gid_t root = 0;
+
+	return result(setgroups(1, &root));
+}
+
 static int
 probe_setuid(void)
 {
@@ -179,63 +206,129 @@ probe_raise_limit(void)
 	return result(setrlimit(RLIMIT_NOFILE, &limit));
 }
 
+static int
+probe_raise_processes(void)
+{
+	struct rlimit limit = { 10, 10 };
+
+	return result(setrlimit(RLIMIT_NPROC, &limit));
+}
+
+static int
+probe_keep_capabilities(void)
+{
+	return result(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
+}
+
 struct probe {
 	const char	*name;
 	int		(*fn)(void);
 	int		 expected[JAIL_MAX];
 };
 
-#define ROW(smtpd, policyd, spoold, relay, local, mailbox, mbox) { \
+#define ROW(smtpd, policyd, spoold, relay, local, mailbox, mbox, born) { \
 	[JAIL_SMTPD] = smtpd, [JAIL_POLICYD] = policyd, \
 	[JAIL_SPOOLD] = spoold, [JAIL_RELAY] = relay, \
 	[JAIL_RELAY_LOCAL] = local, [JAIL_MAILBOX] = mailbox, \
-	[JAIL_MBOX] = mbox }
+	[JAIL_MBOX] = mbox, [JAIL_NURSERY] = born }
 #define YES	0
 #define ANY	-1	/* granted by the filter; what follows is the file
 			   system's business */
 
 static const struct probe probes[] = {
 	{ "open /etc/passwd", probe_open_passwd,
-	    ROW(EACCES, ANY, ANY, EACCES, EACCES, YES, YES) },
+	    ROW(EACCES, ANY, ANY, EACCES, EACCES, YES, YES, YES) },
 	{ "create a file", probe_create,
-	    ROW(EACCES, EACCES, ANY, EACCES, EACCES, ANY, ANY) },
+	    ROW(EACCES, EACCES, ANY, EACCES, EACCES, ANY, ANY, ANY) },
 	{ "socket(AF_INET)", probe_socket_inet,
-	    ROW(KILLED, ENOSYS, KILLED, YES, ENOSYS, KILLED, KILLED) },
+	    ROW(KILLED, ENOSYS, KILLED, YES, ENOSYS, KILLED, KILLED,
+	    KILLED) },
 	{ "socket(AF_UNIX)", probe_socket_unix,
-	    ROW(KILLED, YES, KILLED, ENOSYS, YES, KILLED, KILLED) },
+	    ROW(KILLED, YES, KILLED, ENOSYS, YES, KILLED, KILLED, KILLED) },
 	{ "socket(AF_PACKET)", probe_socket_raw,
-	    ROW(KILLED, ENOSYS, KILLED, ENOSYS, ENOSYS, KILLED, KILLED) },
+	    ROW(KILLED, ENOSYS, KILLED, ENOSYS, ENOSYS, KILLED, KILLED,
+	    KILLED) },
 	{ "connect", probe_connect,
 	    ROW(KILLED, ENOTSOCK, KILLED, ENOTSOCK, ENOTSOCK, KILLED,
-	    KILLED) },
+	    KILLED, KILLED) },
 	{ "bind", probe_bind,
-	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED,
+	    KILLED) },
 	{ "accept", probe_accept,
-	    ROW(EAGAIN, ENOSYS, EAGAIN, ENOSYS, ENOSYS, ENOSYS, ENOSYS) },
+	    ROW(EAGAIN, ENOSYS, EAGAIN, ENOSYS, ENOSYS, ENOSYS, ENOSYS,
+	    ENOSYS) },
 	{ "execve", probe_exec,
-	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED,
+	    KILLED) },
 	{ "fork", probe_fork,
-	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED,
+	    ENOSYS) },
+	{ "clone", probe_clone,
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED,
+	    EAGAIN) },
 	{ "setuid", probe_setuid,
-	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED,
+	    EPERM) },
+	{ "setresuid", probe_setresuid,
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED,
+	    EPERM) },
+	{ "setgroups", probe_setgroups,
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED,
+	    EPERM) },
 	{ "ptrace of a sibling", probe_ptrace,
-	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED,
+	    KILLED) },
 	{ "kill of a sibling", probe_kill,
-	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS) },
+	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS,
+	    ENOSYS) },
+	{ "SIGABRT to another", probe_signal,
+	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS,
+	    ENOSYS) },
 	{ "chroot", probe_chroot,
-	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED) },
+	    ROW(KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED,
+	    KILLED) },
 	{ "executable memory", probe_exec_memory,
-	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS) },
+	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS,
+	    ENOSYS) },
 	{ "setting a limit", probe_raise_limit,
-	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS) },
+	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS,
+	    ENOSYS) },
+	{ "more processes", probe_raise_processes,
+	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS,
+	    EPERM) },
+	{ "keeping capabilities", probe_keep_capabilities,
+	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS,
+	    ENOSYS) },
 };
 
 /* ---- running one ---- */
+
+/* What the nursery has borne and who has become a user; it ends itself. */
+static void
+be_born(bool root)
+{
+	long pid;
+
+	if (chdir(directory) == -1)
+		_exit(101);
+	jail_filter(JAIL_NURSERY);
+	pid = syscall(SYS_clone, JAIL_CLONE, NULL, NULL, NULL, 0);
+	if (pid != 0)
+		_exit(pid == -1 ? 102 : 0);
+	if (root && jail_become(uid, gid, &gid, 1) == -1)
+		_exit(101);
+	jail_close();
+}
 
 static void
 go_to_jail(enum jail jail)
 {
 	bool root = geteuid() == 0;
+
+	if (jail == JAIL_NURSERY) {
+		be_born(root);
+		return;
+	}
 
 	if (jail == JAIL_MAILBOX || jail == JAIL_MBOX) {
 		if (chdir(directory) == -1 ||
@@ -263,6 +356,10 @@ run_probe(enum jail jail, int (*fn)(void))
 	}
 	assert_int_not_equal(pid, -1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (jail == JAIL_NURSERY) {
+		assert_int_equal(status, 0);
+		assert_int_not_equal(waitpid(-1, &status, 0), -1);
+	}
 	if (WIFSIGNALED(status)) {
 		assert_int_equal(WTERMSIG(status), SIGSYS);
 		return KILLED;
@@ -300,7 +397,7 @@ test_status(void **state)
 	char path[64], line[256];
 	unsigned int id;
 	int fds[2], seccomp = -1, privileges = -1, uid_seen = -1;
-	pid_t pid;
+	pid_t pid, jailed;
 	FILE *f;
 	char c;
 
@@ -310,12 +407,17 @@ test_status(void **state)
 		close(fds[0]);
 		go_to_jail(jail);
 		/* Ready; then wait to be killed. */
-		if (write(fds[1], "x", 1) == 1)
+		jailed = getpid();
+		if (write(fds[1], &jailed, sizeof(jailed)) == sizeof(jailed))
 			(void)!read(fds[1], &c, 1);
 		_exit(0);
 	}
 	close(fds[1]);
-	assert_int_equal(read(fds[0], &c, 1), 1);
+	assert_int_equal(read(fds[0], &jailed, sizeof(jailed)),
+	    sizeof(jailed));
+	if (jailed != pid)
+		waitpid(pid, NULL, 0);
+	pid = jailed;
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	assert_non_null(f = fopen(path, "r"));
 	while (fgets(line, sizeof(line), f) != NULL) {
@@ -338,27 +440,38 @@ static void
 test_prepared(void **unused)
 {
 	static const struct {
+		enum jail jail;
 		int	 (*probe)(void);
 		int	 exit;		/* or 0: it ends by this signal */
 		int	 signal;
 	} cases[] = {
-		{ probe_abort,		0,		SIGABRT },
-		{ probe_signal,		ENOSYS,		0 },
-		{ probe_exec,		0,		SIGSYS },
-		{ probe_socket_unix,	0,		SIGSYS },
+		{ JAIL_MAILBOX, probe_abort,		0,	SIGABRT },
+		{ JAIL_MAILBOX, probe_signal,		ENOSYS,	0 },
+		{ JAIL_MAILBOX, probe_exec,		0,	SIGSYS },
+		{ JAIL_MAILBOX, probe_socket_unix,	0,	SIGSYS },
+		/* By the trap that abort(3) keeps for such a case. */
+		{ JAIL_NURSERY, probe_abort,		0,	SIGSEGV },
+		{ JAIL_NURSERY, probe_signal,		ENOSYS,	0 },
+		{ JAIL_NURSERY, probe_fork,		ENOSYS,	0 },
+		{ JAIL_NURSERY, probe_exec,		0,	SIGSYS },
+		{ JAIL_NURSERY, probe_socket_unix,	0,	SIGSYS },
 	};
 	size_t i;
 	pid_t pid;
-	int status;
+	int status, fd;
 
 	(void)unused;
 #ifdef JAIL_TOOL
 	skip();
 #endif
-	jail_prepare(JAIL_MAILBOX);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_true((fd = memfd_create("filter", 0)) != -1);
+		jail_export(cases[i].jail, fd);
+		jail_import(cases[i].jail, fd);
+		close(fd);
 		if ((pid = fork()) == 0) {
-			jail_filter(JAIL_MAILBOX);
+			signal(SIGSEGV, SIG_DFL);
+			jail_filter(cases[i].jail);
 			_exit(cases[i].probe());
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -370,6 +483,25 @@ test_prepared(void **unused)
 			assert_int_equal(WEXITSTATUS(status), cases[i].exit);
 		}
 	}
+}
+
+/* The nursery itself can clone, and its child is the parent's. */
+static void
+test_nursery(void **unused)
+{
+	int status;
+	pid_t pid;
+
+	(void)unused;
+	fflush(NULL);
+	if ((pid = fork()) == 0) {
+		jail_filter(JAIL_NURSERY);
+		_exit(probe_clone());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_not_equal(waitpid(-1, &status, 0), -1);
+	assert_int_equal(status, 0);
 }
 
 /* Nothing makes root out of a worker, and root is never becoming root. */
@@ -457,7 +589,7 @@ main(void)
 {
 	static enum jail jails[JAIL_MAX] = { JAIL_SMTPD, JAIL_POLICYD,
 	    JAIL_SPOOLD, JAIL_RELAY, JAIL_RELAY_LOCAL, JAIL_MAILBOX,
-	    JAIL_MBOX };
+	    JAIL_MBOX, JAIL_NURSERY };
 #define PROBE(name, n) \
 	{ "what " name " may call" WIDER, test_probes, NULL, NULL, &jails[n] }, \
 	{ "who " name " is", test_status, NULL, NULL, &jails[n] }
@@ -465,7 +597,9 @@ main(void)
 		PROBE("smtpd", 0), PROBE("policyd", 1), PROBE("spoold", 2),
 		PROBE("relay", 3), PROBE("relay -l", 4),
 		PROBE("a mailbox worker", 5), PROBE("an mbox worker", 6),
+		PROBE("who was born in the nursery", 7),
 		cmocka_unit_test(test_prepared),
+		cmocka_unit_test(test_nursery),
 		cmocka_unit_test(test_become_refuses_root),
 		cmocka_unit_test(test_landlock),
 		cmocka_unit_test(test_relay_local),
