@@ -209,6 +209,20 @@ rule(scmp_filter_ctx filter, uint32_t action, int call)
 		    strerror(-error));
 }
 
+/* A rule that holds where all these conditions do. */
+static void
+rule_if_all(scmp_filter_ctx filter, uint32_t action, int call,
+    const struct scmp_arg_cmp *conditions, unsigned int count)
+{
+	int error;
+
+	error = seccomp_rule_add_array(filter, action, call, count,
+	    conditions);
+	if (error != 0)
+		fatalx("jail: a rule for call %d: %s", call,
+		    strerror(-error));
+}
+
 /* A rule that holds where one argument, masked, is that datum. */
 static void
 rule_if(scmp_filter_ctx filter, uint32_t action, int call, unsigned int arg,
@@ -218,12 +232,8 @@ rule_if(scmp_filter_ctx filter, uint32_t action, int call, unsigned int arg,
 		.arg = arg, .op = SCMP_CMP_MASKED_EQ,
 		.datum_a = mask, .datum_b = datum
 	};
-	int error;
 
-	error = seccomp_rule_add_array(filter, action, call, 1, &condition);
-	if (error != 0)
-		fatalx("jail: a rule for call %d: %s", call,
-		    strerror(-error));
+	rule_if_all(filter, action, call, &condition, 1);
 }
 
 static void
@@ -240,8 +250,15 @@ static void
 add_conditions(scmp_filter_ctx filter, const struct jail_row *row)
 {
 	const int *family;
-
 #ifndef JAIL_TOOL
+	static const struct scmp_arg_cmp not_dumpable[] = {
+		{ 0, SCMP_CMP_EQ, PR_SET_DUMPABLE, 0 },
+		{ 1, SCMP_CMP_EQ, 0, 0 }
+	}, own_processes[] = {
+		{ 0, SCMP_CMP_EQ, 0, 0 },
+		{ 1, SCMP_CMP_EQ, RLIMIT_NPROC, 0 }
+	};
+
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(mmap), 2, PROT_EXEC, 0);
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(mprotect), 2, PROT_EXEC, 0);
 	/* abort(3), of this very process. */
@@ -251,12 +268,12 @@ add_conditions(scmp_filter_ctx filter, const struct jail_row *row)
 	/* Asking for limits, not setting. */
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(prlimit64), 2, WHOLE, 0);
 	rule_if(filter, SCMP_ACT_ALLOW, CALL(ioctl), 1, WHOLE, FIONREAD);
-	/* For jail_close(). */
+	/* What jail_close() calls, and neither undone nor done to others. */
 	if (row->bears) {
-		rule_if(filter, SCMP_ACT_ALLOW, CALL(prctl), 0, WHOLE,
-		    PR_SET_DUMPABLE);
-		rule_if(filter, SCMP_ACT_ALLOW, CALL(prlimit64), 1, WHOLE,
-		    RLIMIT_NPROC);
+		rule_if_all(filter, SCMP_ACT_ALLOW, CALL(prctl),
+		    not_dumpable, 2);
+		rule_if_all(filter, SCMP_ACT_ALLOW, CALL(prlimit64),
+		    own_processes, 2);
 	}
 #endif
 	if (row->bears)

@@ -214,6 +214,21 @@ probe_raise_processes(void)
 	return result(setrlimit(RLIMIT_NPROC, &limit));
 }
 
+/* Of one's parent, who is the same user without root. */
+static int
+probe_others_processes(void)
+{
+	struct rlimit limit = { 10, 10 };
+
+	return result(prlimit(getppid(), RLIMIT_NPROC, &limit, NULL));
+}
+
+static int
+probe_dumpable(void)
+{
+	return result(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+}
+
 static int
 probe_keep_capabilities(void)
 {
@@ -296,6 +311,12 @@ static const struct probe probes[] = {
 	{ "more processes", probe_raise_processes,
 	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS,
 	    EPERM) },
+	{ "another's limit", probe_others_processes,
+	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS,
+	    ENOSYS) },
+	{ "becoming dumpable", probe_dumpable,
+	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS,
+	    ENOSYS) },
 	{ "keeping capabilities", probe_keep_capabilities,
 	    ROW(ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS,
 	    ENOSYS) },
