@@ -443,7 +443,10 @@ struct w_user_kill_ntf {
 	uint64_t id;
 };
 
-/* Not even SIGKILL ends it: its name and kind get no other for an hour. */
+/*
+ * Not even SIGKILL ends it: its name and kind get no other for an hour.  Or
+ * it is to be killed and was forked by a deliver that died: it gets another.
+ */
 struct w_user_stuck_ntf {
 	uint64_t id;
 };

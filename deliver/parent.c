@@ -51,17 +51,22 @@ static struct {
 
 /* ---- ending a worker ---- */
 
+static void
+tell_stuck(struct link *spoold, uint64_t id)
+{
+	struct w_user_stuck_ntf ntf = { .id = id };
+
+	link_tell(spoold, IMSG_USER_STUCK_NTF, &ntf, NULL, 0, -1);
+}
+
 /* Even SIGKILL does not end it: what it sleeps on must come first. */
 static void
 give_up(struct child_worker *worker)
 {
-	struct w_user_stuck_ntf ntf = { .id = worker->id };
-
 	worker->end = STUCK;
 	worker->stuck_at = clock_monotonic();
 	if (!worker->orphan && parent.spoold != NULL)
-		link_tell(parent.spoold, IMSG_USER_STUCK_NTF, &ntf, NULL, 0,
-		    -1);
+		tell_stuck(parent.spoold, worker->id);
 	log_begin(LOG_WARNING, "worker-stuck");
 	log_string("user", worker->name);
 	log_number("pid", worker->pid);
@@ -308,11 +313,14 @@ on_user_kill(struct link *link, struct frame *frame, void *arg)
 	const struct w_user_kill_ntf *ntf = frame->payload;
 	struct child_worker *worker;
 
-	(void)link;
 	(void)arg;
 	TAILQ_FOREACH(worker, &parent.workers, entry)
-		if (worker->id == ntf->id && !worker->orphan)
+		if (worker->id == ntf->id && !worker->orphan) {
 			end_worker(worker);
+			return;
+		}
+	/* Forked by a deliver that is dead; it ends with its link at most. */
+	tell_stuck(link, ntf->id);
 }
 
 static const struct link_handler handlers[] = {

@@ -7,8 +7,8 @@
  *      '-busy, lost---'                        '--idle too long--> (none)
  *
  * One that deliver cannot end is let go of with its jobs: nothing of it comes
- * any more, but it may have done them.  Its user's mail is put off for long;
- * deliver knows how long there shall be no other.
+ * any more, but it may have done them.  What waits is put off for long; deliver
+ * knows how long there shall be no other.
  *
  * A worker that has nothing to do stays for a while, since a fork is dear;
  * beyond POOL of them the one that was idle longest ends first.  One that
@@ -177,7 +177,7 @@ defer_all(struct worker *worker, const char *why)
 	}
 }
 
-/* One of this user sleeps in the kernel: others would do so beside it. */
+/* One of this user cannot be ended: others might come to sleep beside it. */
 static void
 put_off_all(struct worker *worker)
 {

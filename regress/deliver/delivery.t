@@ -499,6 +499,9 @@ def test_programs(deliver, message):
     ok('kill: and what it ran', wait_for(lambda: subprocess.run(
         ['pgrep', '-f', 'sleep %s4' % LONG],
         capture_output=True).returncode == 1))
+    deliver.say('kill', '9999')
+    ok('kill: what an earlier deliver forked cannot be', deliver.expect(
+        'stuck', '9999') is not None)
 
 
 def test_procmail(standin, message):

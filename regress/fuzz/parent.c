@@ -7,8 +7,8 @@
  * do not.  It forks for what it says it has forked, signals nobody but its
  * own children that are not yet reaped, tells each end once to the spoold
  * that asked for it, and before that once of each that nothing ends, beside
- * which it forks no other for a while; none of an older spoold's runs on.  The
- * input is a step a line.
+ * which it forks no other for a while, and of any it is to end and never
+ * forked; none of an older spoold's runs on.  The input is a step a line.
  */
 #include <sys/wait.h>
 
@@ -260,8 +260,14 @@ hear_stuck(const struct w_user_stuck_ntf *ntf)
 		    !play.all[i].old && !play.all[i].reaped &&
 		    play.all[i].stuck_at == 0)
 			break;
-	require(i < play.count);
-	play.all[i].stuck_at = clock_monotonic();
+	if (i < play.count) {
+		play.all[i].stuck_at = clock_monotonic();
+		return;
+	}
+	/* Or it was asked to end one that it has not forked. */
+	for (i = 0; i < play.count; i++)
+		require(play.all[i].id != ntf->id || play.all[i].old ||
+		    play.all[i].reaped);
 }
 
 /* Is there one that was told to be stuck of what is asked for? */
