@@ -130,7 +130,7 @@ int	cleanse_descriptors(int);
 /* Default actions for all signals, none blocked. */
 void	cleanse_signals(void);
 
-/* Of root's capabilities, those of this mask and no others. */
+/* Of our capabilities, those of this mask and no others. */
 void	cleanse_capabilities(uint32_t);
 
 /* ---- nursery.c: what forks the workers of mailboxes ---- */

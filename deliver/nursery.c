@@ -9,7 +9,10 @@
  * Its jail is that of its children, in which it can besides clone itself in
  * one way and become a user.  They are the parent's children (CLONE_PARENT),
  * which ends and reaps them as all others.  What they inherit of the jail and
- * shall not have they lose by becoming their user and by jail_close().
+ * shall not have they lose by becoming their user and by jail_close().  Until
+ * then, and in the nursery itself, the filter is no wall: what is root may
+ * write root's files.  So the nursery reads only the files of accounts and
+ * what the parent asks, and no child of it reads anything before.
  *
  * It knows who stands in the files of accounts, and nobody else: no socket to
  * any service can be opened in there.  The parent forks all others itself,
@@ -110,8 +113,8 @@ run(int from, const struct child *child, const struct mailers *mailers)
 	from = cleanse_descriptors(from);
 	worker_set_signals(true);
 	umask(077);
-	if (!child->rootless)
-		cleanse_capabilities(1U << CAP_SETUID | 1U << CAP_SETGID);
+	cleanse_capabilities(child->rootless ? 0 :
+	    1U << CAP_SETUID | 1U << CAP_SETGID);
 	jail_filter(JAIL_NURSERY);
 	serve(from, child, mailers);
 }

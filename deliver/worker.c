@@ -1,8 +1,9 @@
 /*
  * A worker: a child of the root parent that becomes one user for good, then
- * reads JOBs from spoold and answers them, up to a batch at once.  It looks
- * the user up itself, so that a slow directory delays that user only.  Where
- * it may not become the user it becomes nobody and answers so.
+ * reads JOBs from spoold and answers them, up to a batch at once.  Whom the
+ * nursery has not found in files it looks up itself, so that a slow directory
+ * delays that user only.  Where it may not become the user it becomes nobody
+ * and answers so.
  */
 #include <sys/prctl.h>
 #include <sys/stat.h>

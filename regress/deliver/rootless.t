@@ -19,7 +19,8 @@ try:
         home = users.add('pmtu_joe')
         name = 'pmtu_joe'
         prefix = ('setpriv', '--reuid', name, '--regid', name,
-                  '--clear-groups')
+                  '--clear-groups', '--inh-caps', '+setuid',
+                  '--ambient-caps', '+setuid')
         program = scratch + '/deliver'
         shutil.copytree(os.path.join(BUILD, 'deliver'), program,
                         ignore=shutil.ignore_patterns('*.[od]'))
@@ -46,6 +47,14 @@ try:
                          text='maildir(%s/M)' % mailbox)
     ok('the invoking user gets mail', answer.verdict == DONE and
        len(os.listdir(mailbox + '/M/new')) == 1, answer)
+    for pid in open('/proc/%d/task/%d/children' % (deliver.pid,
+                                                   deliver.pid)).read().split():
+        with open('/proc/%s/status' % pid) as file:
+            state = dict(line.split(':\t', 1)
+                         for line in file.read().splitlines())
+        equal('the nursery and its worker have no capability of ours',
+              (state['Seccomp'], state['CapPrm'], state['CapAmb']),
+              ('2', '0' * 16, '0' * 16))
     worker = deliver.worker(name, PROGRAM)
     answer = deliver.job(worker, method=TEXT, address='me@x', body=message,
                          text='|cat >%s/out' % mailbox)
