@@ -4,8 +4,8 @@
 # anybody's help.  faults.t [SECONDS [SEED [FAULT ...]]] goes through all calls
 # and errors, or those that begin with a FAULT (spoold, spoold:fsync:EIO), in an
 # order of its own until the time is up; else a few are tried.  A worker is one
-# that is there already; deliver's calls are those of its new workers as well,
-# up to the program that they execute.
+# that is there already; deliver's calls are those of its nursery and of its
+# new workers as well, up to the program that they execute.
 # timeout: 240
 . "$(dirname "$0")/world.sh"
 need strace
@@ -77,11 +77,14 @@ more_taken() {
 }
 
 pids_of() {
-	if [ "$1" = worker ]; then
-		pgrep -P "$(suite_pids deliver | head -n 1)" 2>/dev/null
-	else
-		suite_pids "$1"
-	fi
+	local deliver="$(suite_pids deliver | head -n 1)"
+	case $1 in
+	worker)	pgrep -P "$deliver" ;;
+	deliver)
+		echo "$deliver"
+		pgrep -P "$deliver" -u root ;;
+	*)	suite_pids "$1" ;;
+	esac 2>/dev/null
 }
 
 # What is done seldom is done now.

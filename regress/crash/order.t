@@ -19,8 +19,10 @@ END
 suite_start
 calls=pwrite64,write,writev,sendmsg,sendto,fsync,fdatasync,openat,open
 calls=$calls,link,linkat,rename
+# With the syncers and the nursery.
 family() {
-	echo "$MAIN" $(pgrep -P "$MAIN") $(pgrep -P "$(suite_pids spoold)")
+	echo "$MAIN" $(pgrep -P "$MAIN") $(pgrep -P "$(suite_pids spoold)") \
+	    $(pgrep -P "$(suite_pids deliver)")
 }
 
 attached() {
