@@ -228,6 +228,19 @@ take_answer(pid_t *pid)
 	    MSG_DONTWAIT) == sizeof(*pid) && *pid >= 0;
 }
 
+/*
+ * Is it a child of ours?  We signal as root whom we take for one.  Nobody is
+ * reaped between this and the answer.
+ */
+static bool
+is_born(pid_t pid)
+{
+	siginfo_t	 info;
+
+	return pid == 0 || (pid != nursery.pid && waitid(P_PID, (id_t)pid,
+	    &info, WEXITED | WNOHANG | WNOWAIT) == 0);
+}
+
 pid_t
 nursery_fork(const struct w_user_worker_req *req, int link,
     const struct child *child, const struct mailers *mailers)
@@ -241,7 +254,7 @@ nursery_fork(const struct w_user_worker_req *req, int link,
 	}
 	frame_out_add(&nursery.out, &header, req, sizeof(*req), NULL, 0, link);
 	if (frame_out_drain(&nursery.out, nursery.socket) == -1 ||
-	    !take_answer(&pid)) {
+	    !take_answer(&pid) || !is_born(pid)) {
 		frame_out_clear(&nursery.out);
 		kill(nursery.pid, SIGKILL);
 		lose();

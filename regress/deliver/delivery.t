@@ -782,6 +782,18 @@ def test_nursery(standin, message):
     works('a new configuration is a new nursery\'s')
     ok('nursery: the old one is gone', wait_for(lambda: len(nurseries()) == 1
        and nurseries() != third), nurseries())
+    # No process has such a number: nobody is hit where this fails.
+    nursery = str(nurseries()[0])
+    tracer = subprocess.Popen(['strace', '-o', scratch + '/clone', '-e',
+                               'inject=clone:retval=4194305', '-p', nursery],
+                              stderr=subprocess.DEVNULL)
+    wait_for(lambda: 'TracerPid:\t0' not in read('/proc/%s/status' % nursery))
+    works('a pid that is no child of ours is not believed')
+    tracer.terminate()
+    tracer.wait()
+    ok('nursery: who gave it is gone', wait_for(
+        lambda: int(nursery) not in nurseries()))
+    works('and has a successor')
     program = deliver.worker('pmtu_joe', PROGRAM)
     wait_for(lambda: len([pid for pid in children() if
              status_of(pid)['Seccomp'] == '0']) == 1)
@@ -797,7 +809,7 @@ def test_nursery(standin, message):
     ok('nursery: it ends with the parent', wait_for(
         lambda: not os.path.exists('/proc/%d/status' % fourth[0]) or
         status_of(fourth[0])['State'].startswith('Z')), fourth)
-    equal('nursery: its loss is told', log.count('nursery-lost pid='), 2)
+    equal('nursery: its loss is told', log.count('nursery-lost pid='), 3)
 
 
 try:
