@@ -126,8 +126,26 @@ is_out(const struct message *message)
 }
 
 /*
- * Forget how its lists were expanded, as far as nothing came of it.  Rows that
- * were never tried become due as well: they leave the memory that had them.
+ * Forget how its lists were expanded, as far as nothing came of it.  A list
+ * that failed before all of it was known is not expanded again: there the
+ * members that are known stay, since nothing else stands for them.
+ */
+static int
+unexpand(int64_t id)
+{
+	int	 orphan = db_ask(SQL_RECIPIENT_ORPHAN, "i", id);
+
+	db_end(SQL_RECIPIENT_ORPHAN);
+	if (orphan != 0)
+		return orphan == -1 ? -1 : 0;
+	if (db_run(SQL_RECIPIENT_CHILDREN, "i", id) == -1)
+		return -1;
+	return db_run(SQL_RECIPIENT_UNEXPAND, "ii", id, clock_now());
+}
+
+/*
+ * Rows that were never tried become due as well: they leave the memory that
+ * had them.
  */
 static int
 reroute(struct sweep *sweep, const struct message *message)
@@ -136,8 +154,7 @@ reroute(struct sweep *sweep, const struct message *message)
 	int	 result;
 
 	if (store_count_rows(message->id, -1) == -1 ||
-	    db_run(SQL_RECIPIENT_CHILDREN, "i", id) == -1 ||
-	    db_run(SQL_RECIPIENT_UNEXPAND, "ii", id, clock_now()) == -1 ||
+	    unexpand(id) == -1 ||
 	    db_run(SQL_RECIPIENT_REAGE, "ii", id, clock_now()) == -1 ||
 	    store_count_rows(message->id, 1) == -1)
 		return -1;

@@ -359,6 +359,25 @@ def test_control():
     spool.end()
 
 
+def test_reroute_of_a_part():
+    """A list of which the rest is refused, once its first members are there."""
+    spool = Spool()
+    part = number(spool.send('part-local-later_local-ok@x'))
+    spool.do('stop')
+    waits = spool.sql('SELECT m.waiting, r.address FROM message m JOIN recipient'
+                      ' r ON r.message = m.id WHERE r.state = 1')
+    ok('a part of a list waits', waits == [(1, 'local-later')], waits)
+    spool.do('start')
+    control = Control(spool)
+    ok('routed anew', control.action(REROUTE, part) == (1, 1))
+    ok('it is tried again', len(spool.events()) == 3, spool.events())
+    control.action(REMOVE, part)
+    spool.do('stop')
+    left = spool.sql('SELECT count(*) FROM message WHERE id = %d' % part)
+    ok('and can end', left == [(0,)], spool.read('log'))
+    spool.end()
+
+
 def test_changes_in_work():
     spool = Spool()
     control = Control(spool)

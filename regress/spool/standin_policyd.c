@@ -1,6 +1,7 @@
 /*
  * policyd: the local part says what becomes of an address.
  */
+#include <ctype.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,8 +98,11 @@ on_resolve(struct link *link, struct frame *frame, void *arg)
 		answer.kind = ROUTE_LOCAL;
 		answer.worker = 4711;
 		(void)strcpy(answer.account, "ok");
-	} else if (strcmp(word, "list") == 0) {
+	} else if (strcmp(word, "list") == 0 ||
+	    (strcmp(word, "part") == 0 && question->skip == 0)) {
+		/* The rest of a part is refused. */
 		answer.kind = ROUTE_LIST;
+		answer.more = *word == 'p';
 		while ((one = strsep(&rest, "_")) != NULL) {
 			put_target(tail, &length, TARGET_ROUTED, one);
 			answer.count++;
@@ -108,9 +112,10 @@ on_resolve(struct link *link, struct frame *frame, void *arg)
 	else if (strcmp(word, "long") == 0)
 		put_long(&answer, question->skip, (uint32_t)atoi(rest), tail,
 		    &length);
-	else if (strcmp(word, "refuse") == 0) {
+	else if (strcmp(word, "refuse") == 0 ||
+	    strcmp(word, "part") == 0) {
 		answer.kind = ROUTE_REFUSE;
-		if (*rest != '\0')
+		if (isdigit((unsigned char)*rest))
 			answer.code = (uint32_t)atoi(rest);
 		(void)snprintf(answer.text, sizeof(answer.text),
 		    "%s.7.26 go away", answer.code < 500 ? "4" : "5");
