@@ -22,15 +22,24 @@ wait_for 5 grep -qs attached "$SCRATCH/strace" ||
 kill $tracer
 wait $tracer 2>/dev/null
 
-# Trace spoold with some options, while a command runs.
+attached() {
+	[ "$(grep -c attached "$SCRATCH/strace")" = "$1" ]
+}
+
+# Trace spoold and its syncers with some options, while a command runs.
 traced() {
-	local options="$1" tracer
+	local options="$1" spoold="$(suite_pids spoold)" syncers tracer
 	shift
+	syncers=$(pgrep -P "$spoold")
+	# What goes through their sockets answers nobody.
+	inner=$(for pid in $syncers; do ls -l "/proc/$pid/fd"; done |
+	    sed -n 's/.*socket:\[\([0-9]*\)\]$/\1/p' | paste -s -d'|')
 	: >"$SCRATCH/strace"
-	strace -f -y -o "$SCRATCH/trace" $options -p "$(suite_pids spoold)" \
+	strace -f -yy -o "$SCRATCH/trace" $options -p "$spoold" \
+	    $(echo $syncers | sed 's/[0-9][0-9]*/-p &/g') \
 	    2>"$SCRATCH/strace" &
 	tracer=$!
-	wait_for 5 grep -qs attached "$SCRATCH/strace"
+	wait_for 5 attached $(echo $spoold $syncers | wc -w)
 	"$@" >"$SCRATCH/.traced" 2>&1
 	status=$?
 	sleep 0.5
@@ -45,6 +54,7 @@ steps() {
 	    -e 's/.*fsync\([0-9]+<[^>]*\/body\/..>.*/directory/p' \
 	    -e 's/.*f(data)?sync\([0-9]+<[^>]*spool\.db-wal>.*/log/p' \
 	    -e 's/.*unlink.*"body\/.*/unlink/p' \
+	    -e "/[[>]($inner)[-\]]/d" \
 	    -e 's/.*sendmsg\(.*/answer/p' "$SCRATCH/trace" | uniq | tr '\n' ' '
 }
 
