@@ -1,10 +1,9 @@
-/* links: relay/auth.c common/jail.c common/jail_landlock.c common/log.c common/queueid.c common/clock.c */
+/* links: regress/unit/apart.c relay/auth.c common/jail.c
+ * common/jail_landlock.c common/log.c common/queueid.c common/clock.c */
 /*
  * Logging in: which mechanism is chosen, the exchanges of the RFCs, servers
  * that do not keep to them, and all of it from inside the jail.
  */
-#include <sys/wait.h>
-
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -20,6 +19,7 @@
 #include <cmocka.h>
 
 #include "jail.h"
+#include "regress/unit/apart.h"
 #include "relay/relay.h"
 
 #define HASH	32
@@ -449,24 +449,10 @@ test_in_jail(void **unused)
 static void
 test_jail(void **unused)
 {
-	int status;
-	pid_t pid;
+	const struct CMUnitTest test = cmocka_unit_test(test_in_jail);
 
 	(void)unused;
-	fflush(NULL);
-	if ((pid = fork()) == 0) {
-		const struct CMUnitTest tests[] = {
-			cmocka_unit_test(test_in_jail)
-		};
-
-		dup2(STDERR_FILENO, STDOUT_FILENO);
-		cmocka_set_message_output(CM_OUTPUT_SUBUNIT);
-		_exit(cmocka_run_group_tests(tests, NULL, NULL));
-	}
-	assert_int_not_equal(pid, -1);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	run_apart(&test);
 }
 
 int

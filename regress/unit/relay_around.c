@@ -628,3 +628,20 @@ around_setup(void **state)
 	endpoint_configure(test.child.base);
 	return test.child.conf->wrong;
 }
+
+void
+around_ends(void **state)
+{
+	(void)state;
+	assert_true(used() > 0);
+	endpoint_end_all();
+	turn();
+	assert_int_equal(used(), 0);
+	assert_true(endpoint_all_idle());
+	assert_true(hop_all_idle());
+	forget();
+	deliver("private", "20-live.test");
+	turn();
+	assert_int_equal(test.done, 1);
+	assert_int_equal(used(), 0);
+}

@@ -48,6 +48,11 @@ extern struct around test;
  */
 int	around_setup(void **);
 
+/*
+ * The last test: at the end, nothing rests any more.
+ */
+void	around_ends(void **);
+
 /* ---- messages ---- */
 
 void	submit_from(const char *, const char *, const char *);

@@ -345,24 +345,6 @@ prints_its_state(void **state)
 	free(text);
 }
 
-/* At the end, nothing rests any more. */
-static void
-ends(void **state)
-{
-	(void)state;
-	assert_true(used() > 0);
-	endpoint_end_all();
-	turn();
-	assert_int_equal(used(), 0);
-	assert_true(endpoint_all_idle());
-	assert_true(hop_all_idle());
-	forget();
-	deliver("private", "20-live.test");
-	turn();
-	assert_int_equal(test.done, 1);
-	assert_int_equal(used(), 0);
-}
-
 int
 main(void)
 {
@@ -381,7 +363,7 @@ main(void)
 		cmocka_unit_test(defers_what_cannot_be_watched),
 		cmocka_unit_test(blames_nobody_for_its_own_trouble),
 		cmocka_unit_test(prints_its_state),
-		cmocka_unit_test(ends)
+		cmocka_unit_test(around_ends)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

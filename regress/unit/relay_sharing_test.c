@@ -461,24 +461,6 @@ gives_up(void **state)
 	test.hold = test.dead = false;
 }
 
-/* At the end, nothing rests any more. */
-static void
-ends(void **state)
-{
-	(void)state;
-	assert_true(used() > 0);
-	endpoint_end_all();
-	turn();
-	assert_int_equal(used(), 0);
-	assert_true(endpoint_all_idle());
-	assert_true(hop_all_idle());
-	forget();
-	deliver("private", "20-live.test");
-	turn();
-	assert_int_equal(test.done, 1);
-	assert_int_equal(used(), 0);
-}
-
 int
 main(void)
 {
@@ -495,7 +477,7 @@ main(void)
 		cmocka_unit_test(probes_first),
 		cmocka_unit_test(takes_a_refusal_for_enough),
 		cmocka_unit_test(gives_up),
-		cmocka_unit_test(ends)
+		cmocka_unit_test(around_ends)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

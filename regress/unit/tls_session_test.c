@@ -1,12 +1,10 @@
-/* links: regress/unit/tls_served.c common/tls.c common/tls_proof.c
- * common/tls_session.c common/jail.c common/jail_landlock.c common/log.c
+/* links: regress/unit/apart.c regress/unit/tls_served.c common/tls.c
+ * common/tls_proof.c common/tls_session.c common/jail.c common/jail_landlock.c common/log.c
  * common/queueid.c common/clock.c */
 /*
  * What TLS resumes, for whom and how often; and the same, and all that a
  * handshake needs, from inside the relay's jail.
  */
-#include <sys/wait.h>
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +16,7 @@
 #include <cmocka.h>
 
 #include "jail.h"
+#include "regress/unit/apart.h"
 #include "regress/unit/tls_served.h"
 
 /* ---- sessions ---- */
@@ -199,24 +198,10 @@ test_in_jail(void **unused)
 static void
 test_jail(void **unused)
 {
-	int status;
-	pid_t pid;
+	const struct CMUnitTest test = cmocka_unit_test(test_in_jail);
 
 	(void)unused;
-	fflush(NULL);
-	if ((pid = fork()) == 0) {
-		const struct CMUnitTest tests[] = {
-			cmocka_unit_test(test_in_jail)
-		};
-
-		dup2(STDERR_FILENO, STDOUT_FILENO);
-		cmocka_set_message_output(CM_OUTPUT_SUBUNIT);
-		_exit(cmocka_run_group_tests(tests, NULL, NULL));
-	}
-	assert_int_not_equal(pid, -1);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	run_apart(&test);
 }
 
 int

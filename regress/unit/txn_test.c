@@ -270,7 +270,8 @@ end(void **state)
 	return 0;
 }
 
-static void
+/* True unless that is a violation. */
+static bool
 say(enum imsg_type type, const void *payload, size_t tail_length)
 {
 	static char		 tail[WIRE_PIECE];
@@ -279,10 +280,12 @@ say(enum imsg_type type, const void *payload, size_t tail_length)
 		.type = type, .payload = payload, .tail = tail,
 		.tail_length = tail_length, .fd = -1
 	};
+	int			 before = test.violations;
 
 	while (handler->type != type)
 		handler++;
 	handler->fn(smtpd, &frame, NULL);
+	return test.violations == before;
 }
 
 /* The nth id of the lease is opened; true unless that is a violation. */
@@ -293,12 +296,10 @@ opens(uint64_t n, uint8_t standing, const char *sender, const char *helo)
 		.id = test.first + n, .arrival = 1000,
 		.client = { .standing = standing }
 	};
-	int			 before = test.violations;
 
 	(void)strlcpy(open.sender, sender, sizeof(open.sender));
 	(void)strlcpy(open.client.helo, helo, sizeof(open.client.helo));
-	say(IMSG_TXN_OPEN_NTF, &open, 0);
-	return test.violations == before;
+	return say(IMSG_TXN_OPEN_NTF, &open, 0);
 }
 
 static bool
@@ -311,11 +312,9 @@ static bool
 names(uint64_t n, const char *address)
 {
 	struct w_txn_rcpt_ntf	 rcpt = { .id = test.first + n };
-	int			 before = test.violations;
 
 	(void)strlcpy(rcpt.address, address, sizeof(rcpt.address));
-	say(IMSG_TXN_RCPT_NTF, &rcpt, 0);
-	return test.violations == before;
+	return say(IMSG_TXN_RCPT_NTF, &rcpt, 0);
 }
 
 static bool
@@ -324,10 +323,8 @@ gives(uint64_t n, uint64_t offset, size_t length)
 	struct w_txn_body_req	 piece = {
 		.id = test.first + n, .offset = offset
 	};
-	int			 before = test.violations;
 
-	say(IMSG_TXN_BODY_REQ, &piece, length);
-	return test.violations == before;
+	return say(IMSG_TXN_BODY_REQ, &piece, length);
 }
 
 static bool
@@ -336,11 +333,9 @@ commits(uint64_t n, uint64_t size, size_t tail_length)
 	struct w_txn_commit_req	 commit_req = {
 		.id = test.first + n, .size = size
 	};
-	int			 before = test.violations;
 
 	test.work = NULL;
-	say(IMSG_TXN_COMMIT_REQ, &commit_req, tail_length);
-	return test.violations == before;
+	return say(IMSG_TXN_COMMIT_REQ, &commit_req, tail_length);
 }
 
 /* ---- what may be claimed ---- */
@@ -370,7 +365,7 @@ uses_each_id_once(void **state)
 	(void)state;
 	assert_true(open_plainly(0));
 	assert_false(open_plainly(0));
-	say(IMSG_TXN_ABORT_NTF, &abort_ntf, 0);
+	(void)say(IMSG_TXN_ABORT_NTF, &abort_ntf, 0);
 	assert_false(open_plainly(0));
 	assert_false(open_plainly(WIRE_LEASE));
 	assert_false(open_plainly(UINT64_MAX));
@@ -447,7 +442,7 @@ answers_what_is_on_disk(void **state)
 	assert_int_equal(test.entered, 1);
 	assert_int_equal(test.forgotten, 1);
 	/* Nothing has arrived in the future. */
-	say(IMSG_TXN_OPEN_NTF, &open, 0);
+	(void)say(IMSG_TXN_OPEN_NTF, &open, 0);
 	assert_true(names(2, "x@y") && commits(2, 1, 1));
 	commit(0);
 	assert_in_range(test.copy.arrival, now, now + HOUR);
@@ -525,7 +520,7 @@ leases_in_time(void **state)
 	for (i = 0; i < WIRE_LEASE && test.work == NULL; i++) {
 		assert_true(open_plainly(i));
 		abort_ntf.id = first + i;
-		say(IMSG_TXN_ABORT_NTF, &abort_ntf, 0);
+		(void)say(IMSG_TXN_ABORT_NTF, &abort_ntf, 0);
 	}
 	/* While half of it is left. */
 	assert_in_range(i, WIRE_LEASE / 2, WIRE_LEASE / 2 + 1);
