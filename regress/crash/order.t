@@ -25,19 +25,12 @@ family() {
 	    $(pgrep -P "$(suite_pids deliver)")
 }
 
-attached() {
-	[ "$(grep -c attached "$SCRATCH/strace")" -eq "$(family | wc -w)" ]
-}
-
 # watch NAME STRACE-OPTION ...
 watch() {
-	local name="$1" tracer
+	local name="$1"
 	shift
-	strace -f -y -s 140000 -e trace=$calls -e signal=none "$@" \
-	    -o "$SCRATCH/trace" $(family | sed 's/[0-9]*/-p &/g') \
-	    2>"$SCRATCH/strace" &
-	tracer=$!
-	wait_for 10 attached || { kill $tracer; skip_all "no strace"; }
+	trace "$(family)" -f -y -s 140000 -e trace=$calls "$@" \
+	    -o "$SCRATCH/trace" || skip_all "no strace"
 	"$TOP/regress/crash/load.py" "$PORT" 12 225 60 "$SCRATCH/sent" \
 	    pmtest1@here.test x@dead.test pmtest1@here.test/200000 \
 	    pmtest1@here.test pmtest1@here.test x@dead.test/70000 \
@@ -46,8 +39,7 @@ watch() {
 	ok "$name: they arrive" \
 	    wait_for_mail "$SCRATCH/home/pmtest1/Maildir" 150 30
 	wait_for 10 eval '[ "$(queue_count)" = 75 ]'
-	kill $tracer
-	wait $tracer 2>/dev/null
+	untrace
 	"$TOP/regress/crash/order.py" "$SCRATCH/trace" >"$SCRATCH/order"
 	is "$name: no 250 and no delivery was told before its syncs returned" \
 	    "$(sed -n '/^wrong/p' "$SCRATCH/order" | head)" ""

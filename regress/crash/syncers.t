@@ -19,32 +19,14 @@ are_there() {
 	[ "$(syncers | wc -l)" = 3 ]
 }
 
-attached() {
-	[ "$(grep -c attached "$SCRATCH/strace")" -ge "$1" ]
-}
-
-# trace OPTION ... PID ...
-trace() {
-	strace -e signal=none "$@" 2>"$SCRATCH/strace" &
-	tracer=$!
-}
-
-untrace() {
-	kill $tracer 2>/dev/null
-	wait $tracer 2>/dev/null
-}
-
 # All of the suite, and what it starts: each sync of the log takes 20 ms more.
 slowly() {
-	local pids
 	wait_for 20 are_there
-	pids="$MAIN $(pgrep -P "$MAIN") $(syncers)"
 	traces=$((traces + 1))
 	: >"$SCRATCH/trace.$traces"
-	trace -f -y -s 140000 -e trace=$calls -o "$SCRATCH/trace.$traces" \
-	    -e inject=fdatasync:delay_enter=20000 \
-	    $(echo $pids | sed 's/[0-9][0-9]*/-p &/g')
-	wait_for 20 attached "$(echo $pids | wc -w)" || skip_all "no strace"
+	trace "$MAIN $(pgrep -P "$MAIN") $(syncers)" -f -y -s 140000 \
+	    -e trace=$calls -o "$SCRATCH/trace.$traces" \
+	    -e inject=fdatasync:delay_enter=20000 || skip_all "no strace"
 }
 traces=0
 
@@ -102,10 +84,9 @@ fail() {
 	local spoold="$(suite_pids spoold)"
 	kill -STOP "$spoold"
 	untrace
-	trace -e trace=fdatasync -o "$SCRATCH/faults" \
-	    -e "inject=fdatasync:error=$1:delay_enter=50000" \
-	    $(syncers | shuf -n "$2" | sed 's/^/-p /')
-	wait_for 10 attached "$2"
+	trace "$(syncers | shuf -n "$2")" -o "$SCRATCH/faults" \
+	    -e trace=fdatasync \
+	    -e "inject=fdatasync:error=$1:delay_enter=50000"
 	kill -CONT "$spoold"
 }
 

@@ -14,37 +14,23 @@ suite_conf <<END
   @dead.test  relay(127.0.0.1:9)
 END
 suite_start
-strace -o /dev/null -p "$(suite_pids smtpd | tail -n 1)" -e trace=none \
-    >"$SCRATCH/strace" 2>&1 &
-tracer=$!
-wait_for 5 grep -qs attached "$SCRATCH/strace" ||
-	{ kill $tracer; skip_all "strace cannot attach"; }
-kill $tracer
-wait $tracer 2>/dev/null
-
-attached() {
-	[ "$(grep -c attached "$SCRATCH/strace")" = "$1" ]
-}
+trace "$(suite_pids smtpd | tail -n 1)" -o /dev/null -e trace=none ||
+	skip_all "strace cannot attach"
+untrace
 
 # Trace spoold and its syncers with some options, while a command runs.
 traced() {
-	local options="$1" spoold="$(suite_pids spoold)" syncers tracer
+	local options="$1" spoold="$(suite_pids spoold)" syncers status
 	shift
 	syncers=$(pgrep -P "$spoold")
 	# What goes through their sockets answers nobody.
 	inner=$(for pid in $syncers; do ls -l "/proc/$pid/fd"; done |
 	    sed -n 's/.*socket:\[\([0-9]*\)\]$/\1/p' | paste -s -d'|')
-	: >"$SCRATCH/strace"
-	strace -f -yy -o "$SCRATCH/trace" $options -p "$spoold" \
-	    $(echo $syncers | sed 's/[0-9][0-9]*/-p &/g') \
-	    2>"$SCRATCH/strace" &
-	tracer=$!
-	wait_for 5 attached $(echo $spoold $syncers | wc -w)
+	trace "$spoold $syncers" -f -yy -o "$SCRATCH/trace" $options
 	"$@" >"$SCRATCH/.traced" 2>&1
 	status=$?
 	sleep 0.5
-	kill $tracer 2>/dev/null
-	wait $tracer 2>/dev/null
+	untrace
 	return $status
 }
 

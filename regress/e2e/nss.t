@@ -107,13 +107,10 @@ like "and unknown" "$(rcpt_reply nobody-has-this@here.test)" '^550 5\.1\.1 '
 
 # A service that cannot look, and one behind it that knows of no such name.
 traced_reply() {
-	strace -o "$SCRATCH/trace" -e signal=none -P /etc/passwd \
-	    -e trace=openat -e "inject=openat:error=EMFILE:when=$1" \
-	    -p "$(suite_pids policyd)" 2>"$SCRATCH/strace" &
-	wait_for 5 grep -q attached "$SCRATCH/strace"
+	trace "$(suite_pids policyd)" -o "$SCRATCH/trace" -P /etc/passwd \
+	    -e trace=openat -e "inject=openat:error=EMFILE:when=$1"
 	rcpt_reply "$2@here.test"
-	kill $!
-	wait $! 2>/dev/null
+	untrace
 }
 if command -v strace >/dev/null; then
 	suite_user pmtu_late

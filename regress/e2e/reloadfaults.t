@@ -20,16 +20,11 @@ END
 # A reload, traced; what is injected is of memfd_create(2) and fcntl(2).
 reload_with() {
 	local ready="$(grep -c ' reload ' "$SCRATCH/log")"
-	: >"$SCRATCH/strace"
-	strace -o "$SCRATCH/trace" -e signal=none \
-	    -e trace=memfd_create,fcntl "$@" -p "$MAIN" \
-	    2>"$SCRATCH/strace" &
-	tracer=$!
-	wait_for 5 grep -qs attached "$SCRATCH/strace" || return 1
+	trace "$MAIN" -o "$SCRATCH/trace" -e trace=memfd_create,fcntl "$@" ||
+		return 1
 	kill -HUP "$MAIN"
 	wait_for 30 more_reloads "$ready"
-	kill $tracer 2>/dev/null
-	wait $tracer 2>/dev/null
+	untrace
 	more_reloads "$ready"
 }
 
@@ -71,15 +66,11 @@ is "and those who stay are the same" \
 
 # wait4(2) is cut short: its neighbours would believe that who died lives.
 policyd=$(suite_pids policyd | tail -n 1)
-: >"$SCRATCH/strace"
-strace -o "$SCRATCH/trace" -e signal=none -e trace=wait4 \
-    -e inject=wait4:error=EINTR:when=1 -p "$MAIN" 2>"$SCRATCH/strace" &
-tracer=$!
-wait_for 5 grep -qs attached "$SCRATCH/strace"
+trace "$MAIN" -o "$SCRATCH/trace" -e trace=wait4 \
+    -e inject=wait4:error=EINTR:when=1
 kill -9 "$policyd"
 ok "who died is started afresh" wait_for 20 suite_new_policyd "$policyd"
-kill $tracer 2>/dev/null
-wait $tracer 2>/dev/null
+untrace
 is "though a call was cut short" "$(grep -c INJECTED "$SCRATCH/trace")" 1
 is "and nobody else ended" "$(suite_pids spoold) $(suite_pids deliver)" \
     "$stayers"
