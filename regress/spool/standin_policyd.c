@@ -22,111 +22,199 @@ put_target(char *tail, size_t *length, enum target_place place,
 	*length += sizeof(target) + target.length;
 }
 
+/* What is answered to one question. */
+struct said {
+	const struct w_route_resolve_req *question;
+	struct w_route_resolve_ans answer;
+	char	*rest;			/* of the local part, behind the "-" */
+	char	 tail[16384];
+	size_t	 length;		/* of the tail */
+};
+
+static void
+say_local(struct said *said)
+{
+	said->answer.kind = ROUTE_LOCAL;
+	said->answer.worker = WORKER_MAILBOX;
+	(void)snprintf(said->answer.account, sizeof(said->answer.account),
+	    "%s", said->rest);
+}
+
+static void
+say_mailer(struct said *said)
+{
+	said->answer.kind = ROUTE_MAILER;
+	said->answer.worker = WORKER_PROGRAM;
+	said->answer.mailer = 1;
+	said->answer.max_recipients = 10;
+	(void)strcpy(said->answer.account, "ok");
+}
+
+static void
+say_odd(struct said *said)
+{
+	said->answer.kind = ROUTE_LOCAL;
+	said->answer.worker = 4711;
+	(void)strcpy(said->answer.account, "ok");
+}
+
+static void
+say_hop(struct said *said)
+{
+	said->answer.kind = ROUTE_RELAY;
+	(void)snprintf(said->answer.hop, sizeof(said->answer.hop), "%s",
+	    said->rest);
+}
+
+static void
+say_relay(struct said *said)
+{
+	said->answer.kind = ROUTE_RELAY;
+	(void)snprintf(said->answer.hop, sizeof(said->answer.hop),
+	    "relay(%s)", said->rest);
+}
+
+static void
+say_mx(struct said *said)
+{
+	said->answer.kind = ROUTE_RELAY;
+	(void)strcpy(said->answer.hop, "relay()");
+	(void)strcpy(said->answer.exchange, said->answer.domain);
+}
+
+static void
+say_list(struct said *said)
+{
+	char	*one;
+
+	said->answer.kind = ROUTE_LIST;
+	while ((one = strsep(&said->rest, "_")) != NULL) {
+		put_target(said->tail, &said->length, TARGET_ROUTED, one);
+		said->answer.count++;
+	}
+}
+
+static void
+say_empty(struct said *said)
+{
+	said->answer.kind = ROUTE_LIST;
+}
+
 /* The next members of a list of so many, of which the last is itself. */
 static void
-put_long(struct w_route_resolve_ans *answer, uint32_t from, uint32_t total,
-    char *tail, size_t *length)
+say_long(struct said *said)
 {
-	char	 member[WIRE_ADDRESS];
+	uint32_t	 from = said->question->skip;
+	uint32_t	 total = (uint32_t)atoi(said->rest);
+	char		 member[WIRE_ADDRESS];
 
-	answer->kind = ROUTE_LIST;
-	for (; from < total && answer->count < WIRE_TARGETS; from++) {
+	said->answer.kind = ROUTE_LIST;
+	for (; from < total && said->answer.count < WIRE_TARGETS; from++) {
 		(void)snprintf(member, sizeof(member), "discard-%u@here",
 		    from);
-		put_target(tail, length, TARGET_ROUTED, from + 1 == total ?
-		    answer->address : member);
-		answer->count++;
+		put_target(said->tail, &said->length, TARGET_ROUTED,
+		    from + 1 == total ? said->answer.address : member);
+		said->answer.count++;
 	}
-	answer->more = from < total;
+	said->answer.more = from < total;
+}
+
+static void
+say_refuse(struct said *said)
+{
+	said->answer.kind = ROUTE_REFUSE;
+	if (isdigit((unsigned char)*said->rest))
+		said->answer.code = (uint32_t)atoi(said->rest);
+	(void)snprintf(said->answer.text, sizeof(said->answer.text),
+	    "%s.7.26 go away", said->answer.code < 500 ? "4" : "5");
+}
+
+/* A list of which the rest is refused. */
+static void
+say_part(struct said *said)
+{
+	if (said->question->skip > 0) {
+		say_refuse(said);
+		return;
+	}
+	say_list(said);
+	said->answer.more = true;
+}
+
+static void
+say_defer(struct said *said)
+{
+	said->answer.kind = ROUTE_DEFER;
+	said->answer.code = 451;
+	(void)strcpy(said->answer.text, "no table");
+}
+
+static void
+say_discard(struct said *said)
+{
+	said->answer.kind = ROUTE_DISCARD;
+}
+
+static void
+say(const char *word, struct said *said)
+{
+	static const struct {
+		const char	*word;
+		void		(*fn)(struct said *);
+	} all[] = {
+		{ "local",	say_local },
+		{ "mailer",	say_mailer },
+		{ "odd",	say_odd },
+		{ "hop",	say_hop },
+		{ "relay",	say_relay },
+		{ "mx",		say_mx },
+		{ "list",	say_list },
+		{ "empty",	say_empty },
+		{ "long",	say_long },
+		{ "part",	say_part },
+		{ "refuse",	say_refuse },
+		{ "defer",	say_defer },
+		{ "discard",	say_discard }
+	};
+	size_t	 i;
+
+	said->answer.kind = ROUTE_UNKNOWN;
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(word, all[i].word) == 0)
+			all[i].fn(said);
 }
 
 static void
 on_resolve(struct link *link, struct frame *frame, void *arg)
 {
-	const struct w_route_resolve_req	*question = frame->payload;
-	struct w_route_resolve_ans		 answer;
-	char					 word[WIRE_ADDRESS], *rest;
-	char					 tail[16384], *one;
-	size_t					 length = 0;
+	const struct w_route_resolve_req *question = frame->payload;
+	struct said	 said = { .question = question };
+	char		 word[WIRE_ADDRESS];
+	const char	*at = strchr(question->address, '@');
 
 	(void)arg;
-	memset(&answer, 0, sizeof(answer));
-	answer.id = question->id;
-	answer.recipient = question->recipient;
-	(void)snprintf(answer.address, sizeof(answer.address), "%s",
+	said.answer.id = question->id;
+	said.answer.recipient = question->recipient;
+	said.answer.code = 550;
+	(void)snprintf(said.answer.address, sizeof(said.answer.address), "%s",
 	    question->address);
-	(void)strcpy(answer.where, "postmaster.cf:7");
-	(void)snprintf(answer.domain, sizeof(answer.domain), "%s",
-	    strchr(question->address, '@') != NULL ?
-	    strchr(question->address, '@') + 1 : "");
+	(void)strcpy(said.answer.where, "postmaster.cf:7");
+	(void)snprintf(said.answer.domain, sizeof(said.answer.domain), "%s",
+	    at != NULL ? at + 1 : "");
 	(void)snprintf(word, sizeof(word), "%s", question->address);
 	word[strcspn(word, "@")] = '\0';
-	rest = word + strcspn(word, "-");
-	if (*rest != '\0')
-		*rest++ = '\0';
-	answer.kind = ROUTE_UNKNOWN;
-	answer.code = 550;
+	said.rest = word + strcspn(word, "-");
+	if (*said.rest != '\0')
+		*said.rest++ = '\0';
 	if (strcmp(word, "dies") == 0) {
 		event_line("died", question->id, question->recipient, "");
 		link_free(link);
 		s.policyd = NULL;
 		return;
 	}
-	if (strcmp(word, "local") == 0) {
-		answer.kind = ROUTE_LOCAL;
-		answer.worker = WORKER_MAILBOX;
-		(void)snprintf(answer.account, sizeof(answer.account), "%s",
-		    rest);
-	} else if (strcmp(word, "mailer") == 0) {
-		answer.kind = ROUTE_MAILER;
-		answer.worker = WORKER_PROGRAM;
-		answer.mailer = 1;
-		answer.max_recipients = 10;
-		(void)strcpy(answer.account, "ok");
-	} else if (strcmp(word, "relay") == 0) {
-		answer.kind = ROUTE_RELAY;
-		(void)snprintf(answer.hop, sizeof(answer.hop), "relay(%s)",
-		    rest);
-	} else if (strcmp(word, "hop") == 0) {
-		answer.kind = ROUTE_RELAY;
-		(void)snprintf(answer.hop, sizeof(answer.hop), "%s", rest);
-	} else if (strcmp(word, "mx") == 0) {
-		answer.kind = ROUTE_RELAY;
-		(void)strcpy(answer.hop, "relay()");
-		(void)strcpy(answer.exchange, answer.domain);
-	} else if (strcmp(word, "odd") == 0) {
-		answer.kind = ROUTE_LOCAL;
-		answer.worker = 4711;
-		(void)strcpy(answer.account, "ok");
-	} else if (strcmp(word, "list") == 0 ||
-	    (strcmp(word, "part") == 0 && question->skip == 0)) {
-		/* The rest of a part is refused. */
-		answer.kind = ROUTE_LIST;
-		answer.more = *word == 'p';
-		while ((one = strsep(&rest, "_")) != NULL) {
-			put_target(tail, &length, TARGET_ROUTED, one);
-			answer.count++;
-		}
-	} else if (strcmp(word, "empty") == 0)
-		answer.kind = ROUTE_LIST;
-	else if (strcmp(word, "long") == 0)
-		put_long(&answer, question->skip, (uint32_t)atoi(rest), tail,
-		    &length);
-	else if (strcmp(word, "refuse") == 0 ||
-	    strcmp(word, "part") == 0) {
-		answer.kind = ROUTE_REFUSE;
-		if (isdigit((unsigned char)*rest))
-			answer.code = (uint32_t)atoi(rest);
-		(void)snprintf(answer.text, sizeof(answer.text),
-		    "%s.7.26 go away", answer.code < 500 ? "4" : "5");
-	} else if (strcmp(word, "defer") == 0) {
-		answer.kind = ROUTE_DEFER;
-		answer.code = 451;
-		(void)strcpy(answer.text, "no table");
-	} else if (strcmp(word, "discard") == 0)
-		answer.kind = ROUTE_DISCARD;
-	link_answer(link, IMSG_ROUTE_RESOLVE_ANS, frame->id, &answer, tail,
-	    length, -1);
+	say(word, &said);
+	link_answer(link, IMSG_ROUTE_RESOLVE_ANS, frame->id, &said.answer,
+	    said.tail, said.length, -1);
 }
 
 static void
