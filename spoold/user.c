@@ -164,17 +164,27 @@ worker_settle(struct worker *worker)
 		worker_free(worker);
 }
 
+/* The first that waits, which waits no longer; NULL if there is none. */
+static struct recipient *
+take_waiting(struct worker *worker)
+{
+	struct recipient	*recipient;
+
+	if ((recipient = TAILQ_FIRST(&worker->waiting)) != NULL) {
+		TAILQ_REMOVE(&worker->waiting, recipient, waiting);
+		recipient->holder = NULL;
+	}
+	return recipient;
+}
+
 /* Give up on what waits for a worker that cannot be had. */
 static void
 defer_all(struct worker *worker, const char *why)
 {
 	struct recipient	*recipient;
 
-	while ((recipient = TAILQ_FIRST(&worker->waiting)) != NULL) {
-		TAILQ_REMOVE(&worker->waiting, recipient, waiting);
-		recipient->holder = NULL;
+	while ((recipient = take_waiting(worker)) != NULL)
 		outcome_one(recipient, ENDING_DEFERRED, "4.3.0", why, "");
-	}
 }
 
 /* One of this user cannot be ended: others might come to sleep beside it. */
@@ -186,9 +196,7 @@ put_off_all(struct worker *worker)
 	struct ending		*ending;
 	bool			 was_out;
 
-	while ((recipient = TAILQ_FIRST(&worker->waiting)) != NULL) {
-		TAILQ_REMOVE(&worker->waiting, recipient, waiting);
-		recipient->holder = NULL;
+	while ((recipient = take_waiting(worker)) != NULL) {
 		was_out = recipient->suspect == &worker->gate;
 		outcome = outcome_new(recipient->message);
 		ending = outcome_add(outcome, recipient, ENDING_DEFERRED,
