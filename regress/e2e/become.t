@@ -38,6 +38,7 @@ ln -s exim4 /usr/sbin/sendmail
 ln -s ../sbin/exim4 /usr/lib/sendmail
 ln -s ../sbin/exim4 /usr/bin/mailq
 show before
+PREFIX=/nonexistent "$TOP/etc/become-mta"; echo "nowhere \$?"
 "$TOP/etc/become-mta"; echo "become \$?"
 show after
 "$TOP/etc/become-mta"; echo "again \$?"
@@ -53,6 +54,8 @@ diag "$out"
 line() {
 	echo "$out" | grep "^$1 " | sed "s/^${1%% *} //"
 }
+is "what is not installed takes no place" "$(line nowhere)" 1
+like "and that is said" "$out" '^become-mta: .* is not installed; make install'
 is "it succeeds" "$(line become)" 0
 for pair in /usr/sbin/sendmail:sbin/sendmail /usr/sbin/runq:bin/runq \
     /usr/sbin/rmail:sbin/rmail /usr/lib/sendmail:sbin/sendmail \
