@@ -56,7 +56,7 @@ static struct {
 /* ---- neighbours ---- */
 
 static struct neighbour *
-neighbour_find(enum process process, uint32_t instance)
+neighbour_find(uint64_t process, uint32_t instance)
 {
 	size_t i;
 
@@ -159,6 +159,9 @@ on_start_config(struct link *link, struct frame *frame, void *arg)
 
 	(void)link;
 	(void)arg;
+	/* It may have kept pointers into the old one. */
+	if (state.go && state.ops->reconfigured == NULL)
+		fatalx("a new configuration for a process that takes none");
 	size = lseek(frame->fd, 0, SEEK_END);
 	if (size < 0 || size > CONF_MAX)
 		fatal("the configuration's size");
@@ -179,8 +182,7 @@ on_start_config(struct link *link, struct frame *frame, void *arg)
 	if (name != NULL)
 		strlcpy(state.hostname, name, sizeof(state.hostname));
 	log_set_hostname(state.hostname);
-	if (state.ops->reconfigured != NULL)
-		state.ops->reconfigured(&state.child);
+	state.ops->reconfigured(&state.child);
 }
 
 static void
@@ -268,7 +270,7 @@ on_start_peer_down(struct link *link, struct frame *frame, void *arg)
 
 	(void)link;
 	(void)arg;
-	n = neighbour_find((enum process)ntf->process, ntf->instance);
+	n = neighbour_find(ntf->process, ntf->instance);
 	if (n == NULL)
 		return;
 	n->down = true;
@@ -282,6 +284,8 @@ on_start_go(struct link *link, struct frame *frame, void *arg)
 
 	(void)link;
 	(void)arg;
+	if (state.child.conf == NULL)
+		fatalx("told to go without a configuration");
 	state.child.workers = (uint32_t)ntf->workers;
 	state.child.uid = ntf->uid;
 	state.child.gid = ntf->gid;
@@ -298,6 +302,8 @@ on_start_finish(struct link *link, struct frame *frame, void *arg)
 	(void)link;
 	(void)frame;
 	(void)arg;
+	if (!state.go)
+		fatalx("told to finish before the start");
 	if (state.ops->finish != NULL)
 		state.ops->finish(&state.child);
 	else
@@ -340,7 +346,8 @@ struct early {
 static bool
 needs_go(uint32_t type)
 {
-	return type == IMSG_START_LISTENER_NTF || type == IMSG_START_PEER_NTF;
+	return type == IMSG_START_LISTENER_NTF ||
+	    type == IMSG_START_PEER_NTF || type == IMSG_START_PEER_DOWN_NTF;
 }
 
 static void

@@ -64,7 +64,7 @@ struct child_ops {
 	/* A listening socket, taken.  Before begin() or later. */
 	void	(*listener)(struct child *, int,
 		    const struct w_start_listener_ntf *);
-	/* A new configuration has replaced conf; NULL: never told so. */
+	/* A new configuration has replaced conf; NULL: it takes none. */
 	void	(*reconfigured)(struct child *);
 	/* Take nothing new and call loop_stop(0) when idle. */
 	void	(*finish)(struct child *);
