@@ -111,38 +111,38 @@ list_of(const struct line *line)
 /* ---- for people ---- */
 
 static void
-print_duration(int64_t length, char *text, size_t size)
+print_duration(uint64_t length, char *text, size_t size)
 {
 	static const struct {
-		int64_t		 unit;
+		uint64_t	 unit;
 		const char	*name;
 	} units[] = {
 		{ DAY, "d" }, { HOUR, "h" }, { MINUTE, "min" }, { SECOND, "s" }
 	};
-	size_t	i = 0, last = sizeof(units) / sizeof(units[0]) - 1, used;
-	int64_t	rest;
+	size_t	 i = 0, last = sizeof(units) / sizeof(units[0]) - 1, used;
+	uint64_t rest;
 
-	if (length < 0)
-		length = -length;
 	while (i < last && length < 2 * units[i].unit)
 		i++;
-	used = (size_t)snprintf(text, size, "%" PRId64 " %s", length /
+	used = (size_t)snprintf(text, size, "%" PRIu64 " %s", length /
 	    units[i].unit, units[i].name);
 	if (i == last || used >= size)
 		return;
 	rest = length % units[i].unit / units[i + 1].unit;
 	if (rest > 0)
-		snprintf(text + used, size - used, " %" PRId64 " %s", rest,
+		snprintf(text + used, size - used, " %" PRIu64 " %s", rest,
 		    units[i + 1].name);
 }
 
 void
 record_time(FILE *out, int64_t when, int64_t now)
 {
-	char	date[32], length[32];
+	/* Any two times are less than 2^64 us apart, but not 2^63. */
+	uint64_t	apart = (uint64_t)when - (uint64_t)now;
+	char		date[32], length[32];
 
 	clock_date(when, date, sizeof(date));
-	print_duration(when - now, length, sizeof(length));
+	print_duration(when > now ? apart : -apart, length, sizeof(length));
 	fprintf(out, when > now ? "%s (in %s)" : "%s (%s ago)", date, length);
 }
 

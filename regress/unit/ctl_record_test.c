@@ -70,6 +70,35 @@ people_see_columns(void **state)
 	assert_non_null(strstr(text, "\n                   attempt: 2\n"));
 }
 
+/* A spool that was damaged, or another's, may say any time. */
+static void
+times_are_any(void **state)
+{
+	static const struct {
+		int64_t		 when;
+		const char	*seen;
+	} all[] = {
+		{ NOW + 3 * DAY + HOUR,	" (in 3 d 1 h)" },
+		{ NOW - 90 * SECOND,	" (90 s ago)" },
+		{ NOW,			" (0 s ago)" },
+		{ INT64_MAX,		" (in 106731212 d 20 h)" },
+		{ INT64_MIN,		" (106772769 d 11 h ago)" }
+	};
+	size_t	 i, length;
+	char	*text;
+	FILE	*out;
+
+	(void)state;
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		out = open_memstream(&text, &length);
+		assert_non_null(out);
+		record_time(out, all[i].when, NOW);
+		fclose(out);
+		assert_string_equal(strstr(text, " ("), all[i].seen);
+		free(text);
+	}
+}
+
 static void
 terminals_see_no_control(void **state)
 {
@@ -196,6 +225,7 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(people_see_columns),
+		cmocka_unit_test(times_are_any),
 		cmocka_unit_test(terminals_see_no_control),
 		cmocka_unit_test(json_has_lists),
 		cmocka_unit_test(json_has_texts),
