@@ -381,4 +381,5 @@ if __name__ == "__main__":
     else:
         serve(int(sys.argv[2]), sys.argv[3],
               sys.argv[4] if len(sys.argv) > 4 else None)
+    sys.stdout.flush()
     os._exit(0)

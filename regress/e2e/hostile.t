@@ -46,6 +46,7 @@ all_tried() {
 	[ "$(grep -Eo "$closing[^ ]*" "$SCRATCH/log" | sed 's/.* to=//' |
 	    sort -u | wc -l)" -ge "$(wc -l <"$SCRATCH/names")" ]
 }
+ok "there are servers" test -s "$SCRATCH/names"
 ok "a message for each of $(wc -l <"$SCRATCH/names") servers" \
     python3 "$SCRATCH/send.py" "$PORT" "$SCRATCH/names"
 ok "each is tried" wait_for 60 all_tried || for name in \

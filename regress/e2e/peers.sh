@@ -396,7 +396,7 @@ dovecot_start() {
 
 exim_conf() {
 	cat <<-EOF
-	exim_path = $PACKAGES/exim4-daemon-light/usr/sbin/exim4
+	exim_path = $SCRATCH/exim/exim4
 	exim_user = Debian-exim
 	exim_group = Debian-exim
 	keep_environment = LD_PRELOAD : NSS_WRAPPER_PASSWD : NSS_WRAPPER_GROUP
@@ -444,7 +444,9 @@ exim_start() {
 		[ -z "$1" ] || cat "$1"
 		exim_conf
 	} >"$SCRATCH/exim/exim.conf"
-	with_accounts "$PACKAGES/exim4-daemon-light/usr/sbin/exim4" \
+	# It starts itself anew as its account, which may not reach ours.
+	cp "$PACKAGES/exim4-daemon-light/usr/sbin/exim4" "$SCRATCH/exim/"
+	with_accounts "$SCRATCH/exim/exim4" \
 	    -C "$SCRATCH/exim/exim.conf" -bdf -q1h \
 	    >"$SCRATCH/exim/stdout" 2>&1 &
 	PEERS="$PEERS $!"
