@@ -194,6 +194,7 @@ check_all(struct settings *settings, const struct options *options)
 	size_t i;
 
 	check_loggers(conf);
+	listen_check(settings);
 	if (options->check) {
 		check_left_sides(conf);
 		check_log_files(conf);

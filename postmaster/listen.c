@@ -73,6 +73,18 @@ fail:
 
 /* ---- what the configuration wants ---- */
 
+/* The resolver would take 65561 for 25, and 0 for any. */
+static bool
+is_service(const char *service)
+{
+	const char *error;
+
+	if (service[strspn(service, "0123456789")] != '\0')
+		return true;
+	(void)strtonum(service, 1, UINT16_MAX, &error);
+	return error == NULL;
+}
+
 /* Split one listen-port into host and service. */
 static int
 ask(const char *text, const char *name, struct question *question)
@@ -89,7 +101,7 @@ ask(const char *text, const char *name, struct question *question)
 	strlcpy(question->host, host, sizeof(question->host));
 	strlcpy(question->service, *service == '\0' ? SMTP_PORT : service,
 	    sizeof(question->service));
-	return 0;
+	return is_service(question->service) ? 0 : -1;
 }
 
 static void
@@ -99,8 +111,11 @@ wish_for(struct conf_section *section, const char *text,
 {
 	const char *name = conf_string(section, "name", section->name);
 
-	if (*count == QUESTIONS_MAX)
+	if (*count == QUESTIONS_MAX) {
+		conf_wrong(conf, place, "more than %d listen-ports",
+		    QUESTIONS_MAX);
 		return;
+	}
 	if (ask(text, name, &questions[*count]) == -1) {
 		conf_wrong(conf, place, "\"%s\" is no listen-port; write 25, "
 		    "host:25 or [::1]:25", text == NULL ? name : text);
@@ -113,33 +128,54 @@ wish_for(struct conf_section *section, const char *text,
 	(*count)++;
 }
 
-int
-listen_wishes(const struct settings *settings, const struct options *options,
-    struct wish **wishes, struct resolved **answers)
+/* All wishes, and what is to be asked for each.  Returns how many. */
+static size_t
+gather(const struct settings *settings, struct wish **wishes,
+    struct question **questions)
 {
-	struct question *questions;
 	struct conf_section *section;
 	struct conf_setting *setting;
 	size_t count = 0, i;
-	int found = 0;
 
-	*answers = NULL;
 	*wishes = calloc(QUESTIONS_MAX, sizeof(**wishes));
-	questions = calloc(QUESTIONS_MAX, sizeof(*questions));
-	if (*wishes == NULL || questions == NULL)
+	*questions = calloc(QUESTIONS_MAX, sizeof(**questions));
+	if (*wishes == NULL || *questions == NULL)
 		fatal("listeners");
 	for (section = conf_section(settings->conf, "smtpd", NULL);
 	    section != NULL; section = conf_next(section)) {
 		setting = conf_setting(section, "listen-port");
 		if (setting == NULL)
 			wish_for(section, NULL, &section->place,
-			    settings->conf, *wishes, questions, &count);
+			    settings->conf, *wishes, *questions, &count);
 		for (; setting != NULL; setting = conf_again(setting))
 			for (i = 0; i < setting->count; i++)
 				wish_for(section, setting->words[i].text,
 				    &setting->words[i].place, settings->conf,
-				    *wishes, questions, &count);
+				    *wishes, *questions, &count);
 	}
+	return count;
+}
+
+void
+listen_check(const struct settings *settings)
+{
+	struct question *questions;
+	struct wish *wishes;
+
+	(void)gather(settings, &wishes, &questions);
+	free(questions);
+	free(wishes);
+}
+
+int
+listen_wishes(const struct settings *settings, const struct options *options,
+    struct wish **wishes, struct resolved **answers)
+{
+	struct question *questions;
+	size_t count = gather(settings, wishes, &questions);
+	int found = 0;
+
+	*answers = NULL;
 	if (count > 0)
 		found = resolve(questions, count,
 		    settings->identities[PROC_SMTPD], options->rootless,
@@ -231,10 +267,23 @@ open_one(const struct wish *wish, const struct resolved *answer,
 	}
 	listener->wanted = true;
 	strlcpy(listener->name, wish->section->name, sizeof(listener->name));
+	strlcpy(listener->wish, wish->text, sizeof(listener->wish));
 	strlcpy(listener->address, printed, sizeof(listener->address));
 	if (is_new && opened != NULL)
 		opened(listener);
 	return 0;
+}
+
+/* Where a name leads cannot be told now: what it led to before stays open. */
+static void
+keep_open(const struct wish *wish)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH(listener, &all, entry)
+		if (strcmp(listener->wish, wish->text) == 0 &&
+		    strcmp(listener->name, wish->section->name) == 0)
+			listener->wanted = true;
 }
 
 /* Close what no configuration wants any longer. */
@@ -268,10 +317,6 @@ listen_open(const struct settings *settings, const struct options *options,
 	TAILQ_FOREACH(listener, &all, entry)
 		listener->wanted = listener->local;
 	found = listen_wishes(settings, options, &wishes, &answers);
-	if (found == -1) {
-		log_note(LOG_ERR, "listen", "names cannot be resolved");
-		failed = 1;
-	}
 	for (i = 0; i < found; i++) {
 		if (answers[i].error == 0) {
 			failed += open_one(&wishes[answers[i].number],
@@ -284,6 +329,7 @@ listen_open(const struct settings *settings, const struct options *options,
 		    wishes[answers[i].number].section->name);
 		log_string("reason", gai_strerror(answers[i].error));
 		log_end();
+		keep_open(&wishes[answers[i].number]);
 		failed++;
 	}
 	close_unwanted();

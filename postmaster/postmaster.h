@@ -144,7 +144,8 @@ struct question {
 };
 
 /*
- * Ask for all; the answers are to be freed.  Returns how many, or -1.
+ * Ask for all; the answers are to be freed.  Returns how many: each question
+ * has one, if only an error.
  */
 int	resolve(const struct question *, size_t, struct identity,
 	    bool, struct resolved **);
@@ -158,6 +159,7 @@ struct listener {
 	enum process		 process;	/* who accepts */
 	bool			 local;		/* a Unix socket */
 	bool			 wanted;	/* by the newest settings */
+	char			 wish[WIRE_NAME];	/* as they have it */
 	char			 name[WIRE_NAME];
 	char			 address[WIRE_NAME];
 	struct sockaddr_storage	 sockaddr;
@@ -166,7 +168,8 @@ struct listener {
 TAILQ_HEAD(listeners, listener);
 
 /*
- * What a [smtpd] listens on, asked for and answered; to be freed.
+ * What a [smtpd] listens on: complained of where it is written wrongly; asked
+ * for and answered, to be freed.
  */
 struct wish {
 	struct conf_section	*section;
@@ -174,6 +177,7 @@ struct wish {
 	char			 text[WIRE_NAME];
 };
 
+void	listen_check(const struct settings *);
 int	listen_wishes(const struct settings *, const struct options *,
 	    struct wish **, struct resolved **);
 

@@ -97,26 +97,25 @@ read_answers(int fd, size_t questions, struct resolved *answers)
 	}
 	for (i = 0; i < length / sizeof(*answers); i++)
 		if (!is_sound(&answers[i], questions))
-			return -1;
+			break;
 	return i;
 }
 
-int
-resolve(const struct question *questions, size_t count,
-    struct identity identity, bool rootless, struct resolved **answers)
+/* Have a child ask; what it does not answer, or cannot, is missing. */
+static int
+ask(const struct question *questions, size_t count, struct identity identity,
+    bool rootless, struct resolved *answers)
 {
 	int pair[2], found;
 	pid_t pid;
 	size_t i;
 
-	if ((*answers = calloc(ANSWERS_MAX, sizeof(**answers))) == NULL)
-		fatal("answers");
 	if (pipe2(pair, O_CLOEXEC) == -1)
-		return -1;
+		return 0;
 	if ((pid = fork()) == -1) {
 		close(pair[0]);
 		close(pair[1]);
-		return -1;
+		return 0;
 	}
 	if (pid == 0) {
 		signal(SIGPIPE, SIG_DFL);
@@ -130,10 +129,39 @@ resolve(const struct question *questions, size_t count,
 		_exit(0);
 	}
 	close(pair[1]);
-	found = read_answers(pair[0], count, *answers);
+	found = read_answers(pair[0], count, answers);
 	close(pair[0]);
 	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 		continue;
+	return found;
+}
+
+static bool
+is_answered(size_t number, const struct resolved *answers, int found)
+{
+	int i;
+
+	for (i = 0; i < found; i++)
+		if (answers[i].number == number)
+			return true;
+	return false;
+}
+
+int
+resolve(const struct question *questions, size_t count,
+    struct identity identity, bool rootless, struct resolved **answers)
+{
+	int found;
+	size_t i;
+
+	*answers = calloc(ANSWERS_MAX + count, sizeof(**answers));
+	if (*answers == NULL)
+		fatal("answers");
+	found = ask(questions, count, identity, rootless, *answers);
+	for (i = 0; i < count; i++)
+		if (!is_answered(i, *answers, found))
+			(*answers)[found++] = (struct resolved){ .number = i,
+			    .error = EAI_AGAIN };
 	return found;
 }
