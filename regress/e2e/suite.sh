@@ -25,9 +25,6 @@
 #	queue_is_empty		for wait_for
 #	runq_again		as a uid that has not asked for 10 s (root only)
 #	send_to ADDRESS [SUBJECT [OPTION ...]]	one message by SMTP (swaks)
-#	trace "PID ..." OPTION ...	strace(1) of these, in the background;
-#				true when it is attached to all
-#	untrace			let go of them
 #	need_unpacked PACKAGE	skip_all unless etc/install-packages got it
 #	postfix_tool NAME ...	a program of the unpacked postfix
 #	postfix_sink ARGUMENT ...	its stand-in server, until the end; it
@@ -319,10 +316,19 @@ suite_new_policyd() {
 	[ -n "$newest" ] && [ "$newest" != "$1" ]
 }
 
+# In force means that everybody was told, which the log says last.
+suite_reloads() {
+	cat "$SCRATCH"/log* 2>/dev/null | grep -c ' reload .*is in force'
+}
+
+suite_reloaded() {
+	suite_new_policyd "$1" && [ "$(suite_reloads)" -gt "$2" ]
+}
+
 suite_reload() {
-	local old="$(suite_pids policyd | tail -n 1)"
+	local old="$(suite_pids policyd | tail -n 1)" count="$(suite_reloads)"
 	kill -HUP "$MAIN"
-	wait_for 10 suite_new_policyd "$old"
+	wait_for 10 suite_reloaded "$old" "$count"
 }
 
 queue_count() {
@@ -352,25 +358,6 @@ send_to() {
 	swaks --server 127.0.0.1 --port "$PORT" --helo client.test \
 	    --from sender@example.org --to "$to" --h-Subject "$subject" \
 	    --hide-all "$@"
-}
-
-attached() {
-	[ "$(grep -c attached "$SCRATCH/strace")" -ge "$1" ]
-}
-
-trace() {
-	local pids="$1"
-	shift
-	: >"$SCRATCH/strace"
-	strace -e signal=none "$@" $(printf ' -p %s' $pids) \
-	    2>"$SCRATCH/strace" &
-	TRACER=$!
-	wait_for 20 attached "$(echo $pids | wc -w)"
-}
-
-untrace() {
-	kill $TRACER 2>/dev/null
-	wait $TRACER 2>/dev/null
 }
 
 need_unpacked() {
