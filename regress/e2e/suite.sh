@@ -25,6 +25,9 @@
 #	queue_is_empty		for wait_for
 #	runq_again		as a uid that has not asked for 10 s (root only)
 #	send_to ADDRESS [SUBJECT [OPTION ...]]	one message by SMTP (swaks)
+#	trace "PID ..." OPTION ...	strace(1) of these, in the background;
+#				true when it is attached to all
+#	untrace			let go of them
 #	need_unpacked PACKAGE	skip_all unless etc/install-packages got it
 #	postfix_tool NAME ...	a program of the unpacked postfix
 #	postfix_sink ARGUMENT ...	its stand-in server, until the end; it
@@ -358,6 +361,25 @@ send_to() {
 	swaks --server 127.0.0.1 --port "$PORT" --helo client.test \
 	    --from sender@example.org --to "$to" --h-Subject "$subject" \
 	    --hide-all "$@"
+}
+
+attached() {
+	[ "$(grep -c attached "$SCRATCH/strace")" -ge "$1" ]
+}
+
+trace() {
+	local pids="$1"
+	shift
+	: >"$SCRATCH/strace"
+	strace -e signal=none "$@" $(printf ' -p %s' $pids) \
+	    2>"$SCRATCH/strace" &
+	TRACER=$!
+	wait_for 20 attached "$(echo $pids | wc -w)"
+}
+
+untrace() {
+	kill $TRACER 2>/dev/null
+	wait $TRACER 2>/dev/null
 }
 
 need_unpacked() {
