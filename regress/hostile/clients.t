@@ -169,7 +169,10 @@ def run(settings, test):
 
 
 run(['command-timeout = 2s', 'data-timeout = 2s'], slow)
-run(['command-timeout = 3s'], deaf)
-run(['max-sessions = 20000', 'max-sessions-per-network = 0'], half_open)
+if os.geteuid() == 0:           # to see what the process has open
+    run(['command-timeout = 3s'], deaf)
+    run(['max-sessions = 20000', 'max-sessions-per-network = 0'], half_open)
+else:
+    ok('who reads no replies, sessions left half open # SKIP needs root', True)
 print('1..%d' % number)
 sys.exit(failed != 0)
