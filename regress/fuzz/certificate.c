@@ -1,11 +1,12 @@
 /* links: common/tls.c common/tls_proof.c common/tls_session.c common/log.c
  * common/queueid.c common/clock.c */
 /*
- * Handshakes with servers whose certificates say anything, and TLSA records
- * of anything: who is believed bears a name that is wanted, or is what a
- * record tells, and what is said of the others is one printable line.  The
- * input is settings, wanted names, the subject, then a letter and text a
- * line: names of the certificate, or records.
+ * Handshakes with servers whose certificates say anything, below chains of
+ * anybody's, and TLSA records of anything: who is believed bears a name that
+ * is wanted below someone who is trusted, or is what a record tells, and what
+ * is said of the others is one printable line.  The input is settings, wanted
+ * names, the subject, then a letter and text a line: names of the certificate,
+ * records, who signed it and who signed that one, octets of it that are others.
  */
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -29,12 +30,27 @@
 #define NAMES		4
 #define RECORDS		4
 #define ROUNDS		40
+#define ISSUERS		4
+#define EDITS		4
 
 enum { SELF = 1, EXPIRED = 2, EARLY = 4, DANE = 8, WIDE = 16, ANYBODY = 32,
     OLD = 64, CA_NAMES = 128 };
 
+/* What may be wrong with who signed. */
+enum { NO_CA = 1, GONE = 2, ABSENT = 4, ROOT = 8, SHORT = 16, CLIENTS = 32 };
+
+struct issuer {
+	uint8_t		 flaws;
+	X509		*certificate;
+};
+
+struct edit {
+	size_t		 offset;
+	uint8_t		 bits;
+};
+
 static struct {
-	EVP_PKEY	*key, *ca_key;
+	EVP_PKEY	*key, *ca_key, *issuer_key;
 	X509		*ca;
 	struct tls_trust *trust;
 	SSL_CTX		*context;
@@ -51,6 +67,12 @@ static struct play {
 	uint8_t		*octets[RECORDS];
 	char		 sources[RECORDS];
 	size_t		 record_count;
+	struct issuer	 issuers[ISSUERS];	/* the first signed it */
+	size_t		 issuer_count;
+	struct edit	 edits[EDITS];
+	size_t		 edit_count;
+	bool		 edited;
+	bool		 for_clients;
 } *play;
 
 /* ---- certificates ---- */
@@ -69,9 +91,18 @@ blank(long from, long to, EVP_PKEY *key)
 }
 
 static void
+extend(X509 *certificate, int nid, const char *value)
+{
+	X509_EXTENSION *extension = fuzz_need(X509V3_EXT_conf_nid(NULL, NULL,
+	    nid, value));
+
+	require(X509_add_ext(certificate, extension, -1) == 1);
+	X509_EXTENSION_free(extension);
+}
+
+static void
 make_ca(void)
 {
-	X509_EXTENSION *extension;
 	X509_NAME *name;
 	const char *why;
 	char path[32];
@@ -80,15 +111,13 @@ make_ca(void)
 
 	all.ca_key = fuzz_need(EVP_EC_gen("P-256"));
 	all.key = fuzz_need(EVP_EC_gen("P-256"));
+	all.issuer_key = fuzz_need(EVP_EC_gen("P-256"));
 	all.ca = blank(-1, 1000, all.ca_key);
 	name = X509_get_subject_name(all.ca);
 	require(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
 	    (const unsigned char *)"CA", -1, -1, 0) == 1);
 	require(X509_set_issuer_name(all.ca, name) == 1);
-	extension = fuzz_need(X509V3_EXT_conf_nid(NULL, NULL,
-	    NID_basic_constraints, "critical,CA:TRUE"));
-	require(X509_add_ext(all.ca, extension, -1) == 1);
-	X509_EXTENSION_free(extension);
+	extend(all.ca, NID_basic_constraints, "critical,CA:TRUE");
 	require(X509_sign(all.ca, all.ca_key, EVP_sha256()) > 0);
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	out = fuzz_need(fopen(path, "w"));
@@ -142,19 +171,121 @@ add_name(char letter, const char *text, size_t length)
 	require(sk_GENERAL_NAME_push(play->borne, name) > 0);
 }
 
+/* One more above the others: what is wrong with it, then its name. */
+static void
+add_issuer(const char *text)
+{
+	struct issuer *issuer = &play->issuers[play->issuer_count];
+	uint8_t flaws = (uint8_t)*text;
+
+	if (*text == '\0' || play->issuer_count == ISSUERS)
+		return;
+	play->issuer_count++;
+	issuer->flaws = flaws;
+	issuer->certificate = blank(flaws & GONE ? -9 : -1,
+	    flaws & GONE ? -2 : 90, all.issuer_key);
+	(void)X509_NAME_add_entry_by_NID(X509_get_subject_name(
+	    issuer->certificate), NID_commonName, MBSTRING_UTF8,
+	    (const unsigned char *)text + 1, -1, -1, 0);
+	ERR_clear_error();
+	extend(issuer->certificate, NID_basic_constraints, flaws & NO_CA ?
+	    "CA:FALSE" : flaws & SHORT ? "critical,CA:TRUE,pathlen:0" :
+	    "critical,CA:TRUE");
+	if (flaws & CLIENTS)
+		extend(issuer->certificate, NID_ext_key_usage, "clientAuth");
+}
+
+/* Whose key signs what is signed in the name of nth; the last is the CA. */
+static void
+sign_as(X509 *certificate, size_t nth)
+{
+	bool is_ca = nth == play->issuer_count;
+
+	require(X509_set_issuer_name(certificate, X509_get_subject_name(
+	    is_ca ? all.ca : play->issuers[nth].certificate)) == 1);
+	require(X509_sign(certificate, is_ca ? all.ca_key : all.issuer_key,
+	    EVP_sha256()) > 0);
+}
+
+static void
+sign_issuers(void)
+{
+	size_t i;
+
+	for (i = 0; i < play->issuer_count; i++)
+		sign_as(play->issuers[i].certificate,
+		    play->issuers[i].flaws & ROOT ? i : i + 1);
+}
+
+/* An octet of the certificate, far in, and what to change of it. */
+static void
+add_edit(const char *text)
+{
+	if (strlen(text) < 3 || play->edit_count == EDITS)
+		return;
+	play->edits[play->edit_count].offset = (size_t)(text[0] & 127) << 7 |
+	    (text[1] & 127);
+	play->edits[play->edit_count++].bits = (uint8_t)text[2];
+}
+
+/* As edited, if it still is one; the names are what it bears then. */
+static void
+edit(void)
+{
+	unsigned char *der = NULL;
+	const unsigned char *at;
+	X509 *edited;
+	int length;
+	size_t i;
+
+	if (play->edit_count == 0)
+		return;
+	length = i2d_X509(play->certificate, &der);
+	require(length > 0);
+	for (i = 0; i < play->edit_count; i++)
+		der[play->edits[i].offset % (size_t)length] ^=
+		    play->edits[i].bits;
+	at = der;
+	edited = d2i_X509(NULL, &at, length);
+	OPENSSL_free(der);
+	ERR_clear_error();
+	if (edited == NULL)
+		return;
+	/* Its key must be its own, or no server could show it. */
+	if (X509_check_private_key(edited, all.key) != 1) {
+		X509_free(edited);
+		ERR_clear_error();
+		return;
+	}
+	X509_free(play->certificate);
+	play->certificate = edited;
+	play->edited = true;
+	sk_GENERAL_NAME_pop_free(play->borne, GENERAL_NAME_free);
+	play->borne = X509_get_ext_d2i(edited, NID_subject_alt_name, NULL,
+	    NULL);
+	ERR_clear_error();
+}
+
+/* Its first signature is but for something to edit. */
 static void
 sign(void)
 {
-	bool is_self = play->bits & SELF;
-
 	if (sk_GENERAL_NAME_num(play->borne) > 0)
 		require(X509_add1_ext_i2d(play->certificate,
 		    NID_subject_alt_name, play->borne, 0, 0) == 1);
-	require(X509_set_issuer_name(play->certificate,
-	    X509_get_subject_name(is_self ? play->certificate : all.ca)) ==
-	    1);
-	require(X509_sign(play->certificate, is_self ? all.key : all.ca_key,
-	    EVP_sha256()) > 0);
+	if (play->for_clients)
+		extend(play->certificate, NID_ext_key_usage, "clientAuth");
+	sign_issuers();
+	sign_as(play->certificate, 0);
+	edit();
+	if ((play->bits & SELF) == 0)
+		sign_as(play->certificate, 0);
+	else {
+		require(X509_set_issuer_name(play->certificate,
+		    X509_get_subject_name(play->certificate)) == 1);
+		require(X509_sign(play->certificate, all.key,
+		    EVP_sha256()) > 0);
+	}
 }
 
 /* ---- records ---- */
@@ -179,7 +310,19 @@ told_of(X509 *certificate, uint8_t selector, uint8_t matching, int *length)
 	return digest;
 }
 
-/* Usage, selector, matching; then = the certificate's, ^ the CA's, or any. */
+/* The certificate that a letter of a record means, if it means one. */
+static X509 *
+meant(char source)
+{
+	return source == '=' ? play->certificate : source == '^' ? all.ca :
+	    source == '%' && play->issuer_count > 0 ?
+	    play->issuers[0].certificate : NULL;
+}
+
+/*
+ * Usage, selector, matching; then = the certificate's, ^ the CA's, % who
+ * signed it, or any octets.
+ */
 static void
 add_record(const char *text)
 {
@@ -208,11 +351,10 @@ fill_records(void)
 
 	for (i = 0; i < play->record_count; i++) {
 		record = &play->records[i];
-		if (play->sources[i] != '=' && play->sources[i] != '^')
+		if (meant(play->sources[i]) == NULL)
 			continue;
-		told = told_of(play->sources[i] == '=' ? play->certificate :
-		    all.ca, record->selector & 1, record->matching % 3,
-		    &length);
+		told = told_of(meant(play->sources[i]), record->selector & 1,
+		    record->matching % 3, &length);
 		free(play->octets[i]);
 		play->octets[i] = fuzz_need(malloc((size_t)length));
 		memcpy(play->octets[i], told, (size_t)length);
@@ -226,7 +368,7 @@ fill_records(void)
 static bool
 is_told(void)
 {
-	X509 *shown[] = { play->certificate, all.ca };
+	X509 *shown[] = { play->certificate, all.ca, meant('%') };
 	const struct dns_tlsa *record;
 	unsigned char *told;
 	bool same = false;
@@ -234,9 +376,10 @@ is_told(void)
 	int length;
 
 	for (i = 0; i < play->record_count && !same; i++)
-		for (j = 0; j < 2 && !same; j++) {
+		for (j = 0; j < 3 && !same; j++) {
 			record = &play->records[i];
-			if (record->usage != (j == 0 ? 3 : 2) ||
+			if (shown[j] == NULL ||
+			    record->usage != (j == 0 ? 3 : 2) ||
 			    record->selector > 1 || record->matching > 2)
 				continue;
 			told = told_of(shown[j], record->selector,
@@ -309,6 +452,19 @@ bears(const char *wanted)
 	return same;
 }
 
+/* Is there nobody trusted above it, or is it not good for a server? */
+static bool
+is_flawed(void)
+{
+	uint8_t own = play->bits & (SELF | EXPIRED | EARLY);
+
+	if (play->edited)
+		return own & SELF;
+	return own != 0 || play->for_clients || (play->issuer_count > 0 &&
+	    (play->issuers[play->issuer_count - 1].flaws & (NO_CA | GONE |
+	    ABSENT | ROOT | CLIENTS)) != 0);
+}
+
 static void
 check_believed(const struct tls *tls, enum tls_proof proof)
 {
@@ -320,8 +476,7 @@ check_believed(const struct tls *tls, enum tls_proof proof)
 	for (i = 0; i < play->name_count; i++)
 		borne = borne || bears(play->names[i]);
 	if (proof == TLS_NAMED)
-		require(borne && (play->bits & (SELF | EXPIRED | EARLY)) ==
-		    0);
+		require(borne && !is_flawed());
 	if (proof == TLS_DANE_RECORDS)
 		require(is_told());
 }
@@ -335,10 +490,15 @@ shake(const struct tls_want *want)
 	enum tls_step step = TLS_WANT_READ;
 	struct tls *tls;
 	int pair[2], i;
+	size_t n;
 
 	require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0, pair) == 0);
 	require(SSL_use_certificate(server, play->certificate) == 1);
+	for (n = 0; n < play->issuer_count; n++)
+		require((play->issuers[n].flaws & ABSENT) ||
+		    SSL_add1_chain_cert(server,
+		    play->issuers[n].certificate) == 1);
 	require((play->bits & SELF) || SSL_add1_chain_cert(server,
 	    all.ca) == 1);
 	require(SSL_use_PrivateKey(server, all.key) == 1);
@@ -392,6 +552,12 @@ take_lines(struct fuzz_input *in)
 		line = fuzz_line(in);
 		if (line[0] == 't')
 			add_record(line + 1);
+		else if (line[0] == 's')
+			add_issuer(line + 1);
+		else if (line[0] == 'x')
+			add_edit(line + 1);
+		else if (line[0] == 'k')
+			play->for_clients = true;
 		else if (line[0] != '\0')
 			add_name(line[0], line + 1, strlen(line + 1));
 		free(line);
@@ -427,6 +593,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	shake(&want);
 	sk_GENERAL_NAME_pop_free(now.borne, GENERAL_NAME_free);
 	X509_free(now.certificate);
+	for (i = 0; i < now.issuer_count; i++)
+		X509_free(now.issuers[i].certificate);
 	for (i = 0; i < now.record_count; i++)
 		free(now.octets[i]);
 	free(now.words);

@@ -117,7 +117,7 @@ hold_more(void *memory, size_t count, size_t size)
 static void
 check_log(int fd, const char *name, const char *ident)
 {
-	require(strlen(name) < WIRE_NAME && strlen(ident) < WIRE_NAME);
+	require(strlen(name) < WIRE_DOMAIN && strlen(ident) < WIRE_NAME);
 	require(close(fd) == 0);
 }
 
