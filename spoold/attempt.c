@@ -378,6 +378,7 @@ route_lost(struct recipient *recipient, bool died)
 {
 	if (gate_lost(&attempt.gate, recipient, died)) {
 		attempt_poisoned(recipient);
+		settle(recipient->message);
 		return;
 	}
 	recipient_set(recipient, RECIPIENT_READY);

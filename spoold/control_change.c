@@ -127,8 +127,9 @@ is_out(const struct message *message)
 
 /*
  * Forget how its lists were expanded, as far as nothing came of it.  A list
- * that failed before all of it was known is not expanded again: there the
- * members that are known stay, since nothing else stands for them.
+ * that failed, or was removed, before all of it was known is not expanded
+ * again: there the members that are known stay, since nothing else stands for
+ * them.
  */
 static int
 unexpand(int64_t id)

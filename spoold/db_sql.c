@@ -133,8 +133,9 @@ const char *const db_statements[SQL_MAX] = {
 [SQL_RECIPIENT_UNEXPAND] = "UPDATE recipient SET state = 1, next = ?2,"
 	" final = NULL WHERE message = ?1 AND state = 4 AND parent = 0",
 [SQL_RECIPIENT_ORPHAN] = "SELECT row FROM recipient WHERE message = ?1"
-	" AND parent IN (SELECT row FROM recipient WHERE message = ?1"
-	" AND parent = 0 AND state IN (3, 5)) LIMIT 1",
+	" AND parent <> 0 AND state IN (0, 1, 2, 4)"
+	" AND parent NOT IN (SELECT row FROM recipient WHERE message = ?1"
+	" AND state IN (0, 1, 2, 4)) LIMIT 1",
 [SQL_RECIPIENT_CHILDREN] = "DELETE FROM recipient WHERE message = ?1"
 	" AND parent <> 0 AND state IN (0, 1, 2, 4)",
 [SQL_RECIPIENT_REAGE] = "UPDATE recipient SET state = 1, next = ?2"

@@ -168,6 +168,18 @@ is_crowded(struct lane *lane, bool flushing)
 	return true;
 }
 
+/*
+ * Was the row that a statement stands at tried since then?  What was tried
+ * later than now was so before the clock was set back.
+ */
+static bool
+was_tried(enum sql sql, int64_t since)
+{
+	int64_t	 tried = db_integer(sql, 22);
+
+	return tried >= since && tried <= clock_now();
+}
+
 /* Take the row that a statement stands at into the window. */
 static void
 take_row(enum sql sql)
@@ -216,7 +228,7 @@ fetch_slice(struct cursor *cursor, int64_t until, int64_t since,
 		cursor->row = (uint32_t)db_integer(SQL_DUE, 1);
 		cursor->next = db_integer(SQL_DUE, 3);
 		lane = lane_of_row(SQL_DUE);
-		if (db_integer(SQL_DUE, 22) >= since ||
+		if (was_tried(SQL_DUE, since) ||
 		    is_crowded(lane, since != INT64_MAX))
 			continue;
 		take_row(SQL_DUE);
@@ -293,7 +305,7 @@ static bool
 is_wanted(const struct lane *lane)
 {
 	return lane->flush_all ?
-	    db_integer(SQL_DUE_LANE, 22) < fetch.flush_began :
+	    !was_tried(SQL_DUE_LANE, fetch.flush_began) :
 	    store_row_waits(SQL_DUE_LANE);
 }
 

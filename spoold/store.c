@@ -374,19 +374,24 @@ store_uncount(const struct recipient *recipient)
 		ledger_count(0, 0, 0, -1);
 }
 
-/* It is done, one way or another; the row stays for its siblings' sake. */
+/*
+ * It is done, one way or another; the row stays for its siblings' sake.  Where
+ * it failed, no sibling is delivered by it.
+ */
 int
 store_end(const struct ending *ending)
 {
 	const struct recipient	*recipient = ending->recipient;
 	const struct message	*message = recipient->message;
+	const char		*final = NULL;
 	int			 changed;
 
+	if (ending->kind != ENDING_FAILED)
+		final = message_final(message, recipient->row);
 	changed = db_run(SQL_RECIPIENT_END, "iudtttiut",
 	    (int64_t)message->id, recipient->row, (int)ending->stored,
-	    message_final(message, recipient->row), ending->status,
-	    ending->text, clock_now(), recipient->attempts,
-	    decided_by(recipient));
+	    final, ending->status, ending->text, clock_now(),
+	    recipient->attempts, decided_by(recipient));
 	if (changed > 0)
 		store_uncount(recipient);
 	return changed == -1 ? -1 : 0;

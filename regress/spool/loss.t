@@ -1,0 +1,119 @@
+#!/usr/bin/python3
+"""What was answered 250 is neither lost, nor stuck, nor told of wrongly,
+whatever the operator does to its siblings and whoever dies meanwhile."""
+import os
+import struct
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from spool import *  # noqa: E402,F403
+from spool import run_tests  # noqa: E402
+
+
+def by_filter(spool, action, recipient='', domain='', reason=''):
+    """Messages it was done to, and the verdict."""
+    answer = Control(spool).ask('CTL_ACTION_REQ', struct.pack(
+        '=QQqIIq128s128s128s128s', 0, action, 0, 0, 0, 0, b'',
+        recipient.encode(), domain.encode(), reason.encode()))
+    return struct.unpack_from('=QI', answer)
+
+
+def waiting(spool, id):
+    """The addresses that wait; spoold is stopped for that."""
+    spool.do('stop')
+    found = [row[0] for row in spool.sql(
+        'SELECT address FROM recipient WHERE state IN (0, 1, 2) AND'
+        ' message = %d' % number(id))]
+    spool.do('start')
+    return found
+
+
+def test_twin_that_failed():
+    spool = Spool()
+    control = Control(spool)
+    control.action(PAUSE)
+    one = spool.send('local-fail@x,local-fail@y')
+    by_filter(spool, HOLD, 'local-fail@y')
+    control.action(RESUME)
+    spool.do('run', 1)
+    ok('one of two for a mailbox fails while the other is held',
+       len(spool.log('bounced', one)) == 1 and
+       control.list()[1] == 1, spool.read('log'))
+    control.action(RELEASE, number(one))
+    spool.do('run', 1)
+    ok('which is then tried, and not taken for delivered',
+       len(spool.log('bounced', one)) == 2 and
+       not spool.log('delivered', one), spool.read('log'))
+    spool.end()
+
+
+def test_reroute_below():
+    """A list's member is a list of which the rest is refused."""
+    spool = Spool()
+    one = spool.send('list-part-local-later@x')
+    Control(spool).action(REROUTE, number(one))
+    spool.do('run', 1)
+    ok('routing anew keeps the members of a part at any depth',
+       waiting(spool, one) == ['local-later'], spool.read('log'))
+    spool.end()
+
+
+def test_reroute_of_orphans():
+    """A list is removed when the first of its members are there."""
+    spool = Spool()
+    one = spool.send('part-451_local-later@x')
+    ok('the list waits to be expanded further', waiting(spool, one) ==
+       ['part-451_local-later@x', 'local-later'])
+    by_filter(spool, REMOVE, reason='go away')
+    spool.do('run', 1)
+    Control(spool).action(REROUTE, number(one))
+    spool.do('run', 1)
+    ok('routing anew keeps its members when it was removed',
+       waiting(spool, one) == ['local-later'], spool.read('log'))
+    spool.end()
+
+
+def test_sibling_of_poison():
+    spool = Spool()
+    one = spool.send('dies@x,relay-ok@x')
+    for i in range(2):
+        spool.do('relink')
+        spool.do('run', 1)
+    ok('what kills policyd is put off, its sibling goes to its hop',
+       len(spool.log('poison', one)) == 1 and
+       len(spool.log('relayed', one)) == 1, spool.read('log'))
+    spool.end()
+
+
+def test_run_when_the_clock_was_ahead():
+    """By ten days, when these were tried."""
+    spool = Spool()
+    sent = [spool.send('local-later@x'), spool.send('relay-dead@x')]
+    spool.do('stop')
+    spool.sql('UPDATE recipient SET tried = tried + 864000000000,'
+              ' next = next + 864000000000')
+    spool.do('start')
+    Control(spool).action(RUN)
+    spool.do('run', 1)
+    ok('a run of the queue tries what was tried later than now',
+       [len(spool.events(id)) for id in sent] == [2, 2], spool.events())
+    spool.end()
+
+
+def test_slices():
+    """More than are looked at in a turn."""
+    spool = Spool()
+    for i in range(600):
+        spool.send('local-later@x', wait=0)
+    spool.do('run', 2)
+    for name, action in (('hold', HOLD), ('release', RELEASE),
+                         ('reroute', REROUTE), ('remove', REMOVE)):
+        done = by_filter(spool, action, domain='x')
+        ok('%s by a filter is done to all of a long queue' % name,
+           done == (600, 1), done)
+    ok('of which nothing is left', Control(spool).list()[1] == 0)
+    spool.end()
+
+
+run_tests(globals())
