@@ -357,9 +357,12 @@ run(void)
 
 	if ((state.settings = read_settings()) == NULL)
 		return 1;
-	if (house_enter(state.settings, &state.options) == -1 ||
-	    listen_open_local(state.settings) == -1)
+	if (house_enter(state.settings, &state.options) == -1)
 		return 1;
+	if (listen_open_local(state.settings) == -1) {
+		house_leave(state.settings);
+		return 1;
+	}
 	state.listeners_missing = listen_open(state.settings, &state.options,
 	    NULL) > 0;
 	state.options.starting = false;

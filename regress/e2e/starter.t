@@ -179,6 +179,9 @@ client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 client.connect(submit)
 client.settimeout(10)
 print(client.recv(100).decode().split()[0])
+os.kill(child, 1)
+print(told.recv(100).decode())
+print(told.recv(100).decode())
 os.kill(child, 15)
 while True:
     said = told.recv(100).decode()
@@ -193,7 +196,7 @@ rm -f "$SCRATCH/run/submit"
 is "a socket that was handed over is used and kept" \
     "$(python3 "$SCRATCH/manager" "$SCRATCH/notify" "$SCRATCH/run/submit" \
     "$POSTMASTER" "$CF" 2>/dev/null | tr '\n' ' ')" \
-    "READY=1 220 STOPPING=1 kept "
+    "READY=1 220 RELOADING=1 READY=1 STOPPING=1 kept "
 
 # ---- without root
 
