@@ -1,7 +1,8 @@
 /* links: ctl/mailq.c ctl/record.c ctl/json.c common/queueid.c common/clock.c */
 /*
  * A page of the queue, shown only if it is whole: a queue manager that goes
- * wrong has nobody read beyond what it sent.
+ * wrong has nobody read beyond what it sent; and that a slow reader of ours
+ * is no reason to lose it.
  */
 
 #include <setjmp.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,6 +28,13 @@ static struct {
 	size_t			 length;
 } page;
 
+static struct {
+	time_t	 now;
+	int	 reading;	/* seconds that our reader takes for a page */
+	int	 pages;		/* still to come */
+	int	 opened, closed;
+} play;
+
 /* ---- what mailq uses, played ---- */
 
 int
@@ -33,6 +42,7 @@ control_open(const struct place *place, struct control *control)
 {
 	(void)place;
 	(void)control;
+	play.opened++;
 	return EX_OK;
 }
 
@@ -40,6 +50,15 @@ void
 control_close(struct control *control)
 {
 	(void)control;
+	play.closed++;
+}
+
+int
+clock_gettime(clockid_t clock, struct timespec *now)
+{
+	(void)clock;
+	*now = (struct timespec){ .tv_sec = play.now };
+	return 0;
 }
 
 int
@@ -48,6 +67,7 @@ ask_ctl_list(struct control *control, const struct w_ctl_list_req *question,
 {
 	(void)control;
 	(void)question;
+	page.answer.next = play.pages > 0 ? (uint64_t)play.pages-- : 0;
 	answer->payload = &page.answer;
 	answer->tail = &page.tail;
 	answer->tail_length = page.length;
@@ -93,6 +113,7 @@ count(const struct w_ctl_message *message,
 	(void)first;
 	(void)unused;
 	shown++;
+	play.now += play.reading;
 }
 
 static int
@@ -245,10 +266,32 @@ addresses_are_not_for_everybody(void **state)
 	    "\"message_size\": 1025}\n");
 }
 
+static void
+a_slow_reader_has_a_new_connection(void **state)
+{
+	(void)state;
+	set_page();
+	play.now = 1000;
+	play.reading = 14;
+	play.pages = 2;
+	play.opened = play.closed = 0;
+	assert_int_equal(list(), EX_OK);
+	assert_int_equal(shown, 3);
+	assert_int_equal(play.opened, 1);
+	play.reading = 16;
+	play.pages = 2;
+	assert_int_equal(list(), EX_OK);
+	assert_int_equal(shown, 3);
+	assert_int_equal(play.opened, 4);
+	assert_int_equal(play.closed, 4);
+	play.reading = 0;
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(a_slow_reader_has_a_new_connection),
 		cmocka_unit_test(a_whole_page_is_shown),
 		cmocka_unit_test(a_short_one_is_not),
 		cmocka_unit_test(texts_without_an_end_are_not),

@@ -30,6 +30,7 @@
 
 static char	scratch[] = "/tmp/postmaster-mailbox-XXXXXX";
 static bool	abandoned;
+static const char *replaced;	/* by another, who has its lock */
 static struct worker worker = { .hostname = "mx.test" };
 static struct maildir_batch batch;
 
@@ -56,10 +57,21 @@ fsync(int fd)
 	return (int)syscall(SYS_fsync, fd);
 }
 
+/* Asked between two attempts at a lock, and at the end. */
 bool
 worker_abandoned(const struct worker *unused)
 {
+	char	 path[80];
+
 	(void)unused;
+	if (replaced != NULL) {
+		snprintf(path, sizeof(path), "%s.old", replaced);
+		assert_int_equal(rename(replaced, path), 0);
+		assert_int_equal(close(creat(replaced, 0600)), 0);
+		snprintf(path, sizeof(path), "%s.lock", replaced);
+		assert_int_equal(unlink(path), 0);
+		replaced = NULL;
+	}
 	return abandoned;
 }
 
@@ -610,6 +622,60 @@ test_fcntl_lock(void **unused)
 	close(lock.fd);
 }
 
+/* May another process lock the file now? */
+static bool
+is_free(const char *path)
+{
+	struct flock	 whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int	 status;
+	pid_t	 pid;
+
+	if ((pid = fork()) == 0)
+		_exit(fcntl(open(path, O_RDWR), F_SETLK, &whole) == -1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status == 0;
+}
+
+/* Nobody waits for us while we wait for another, or are done. */
+static void
+test_let_go(void **unused)
+{
+	struct mailbox_lock lock;
+
+	(void)unused;
+	write_lock("g.lock", getppid(), 0);
+	assert_int_equal(try_lock("g", &lock), LOCK_BUSY);
+	assert_true(is_free("g"));
+	close(lock.fd);
+	unlink("g.lock");
+	assert_int_equal(try_lock("g", &lock), LOCK_TAKEN);
+	assert_false(is_free("g"));
+	lock_release(&lock);
+	assert_true(is_free("g"));
+	close(lock.fd);
+}
+
+/* Who had the lock put another file in its place: that one is written to. */
+static void
+test_replaced(void **unused)
+{
+	char	 status[12], path[64], old[80];
+
+	(void)unused;
+	snprintf(path, sizeof(path), "%s/moved", scratch);
+	snprintf(old, sizeof(old), "%s.old", path);
+	assert_int_equal(append(path, "A: b\r\n\r\n", false, status),
+	    JOB_DONE);
+	write_lock("moved.lock", getppid(), 0);
+	replaced = path;
+	assert_int_equal(append(path, "A: b\r\n\r\n", false, status),
+	    JOB_DONE);
+	assert_null(replaced);
+	assert_string_equal(slurp(old), FIRST "\n");
+	assert_string_equal(slurp(path), FIRST "\n");
+	assert_int_equal(access("moved.lock", F_OK), -1);
+}
+
 int
 main(void)
 {
@@ -627,6 +693,8 @@ main(void)
 		cmocka_unit_test(test_dot_lock),
 		cmocka_unit_test(test_left_locks),
 		cmocka_unit_test(test_fcntl_lock),
+		cmocka_unit_test(test_let_go),
+		cmocka_unit_test(test_replaced),
 	};
 
 	setenv("TZ", "UTC", 1);
