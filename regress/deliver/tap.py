@@ -62,7 +62,7 @@ class Deliver:
 
     def __init__(self, standin, conf, hostname='mx.deliver.test',
                  prefix=(), environment=None, program=None):
-        self.log = tempfile.NamedTemporaryFile('w+')
+        self.log = tempfile.TemporaryFile('w+')
         self.process = subprocess.Popen(
             [*prefix, standin, program or os.path.join(
                 BUILD, 'deliver/deliver'), conf, hostname], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

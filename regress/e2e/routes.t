@@ -14,6 +14,8 @@ jane=$SCRATCH/home/pmtu_ann
 mkdir -m 1777 "$SCRATCH/sink"
 mailname=$(head -n 1 /etc/mailname 2>/dev/null || hostname)
 
+echo "root: /dev/null" >"$SCRATCH/aliases"
+
 # configure ROUTES: of two listeners, the second of which may be left out
 configure() {
 	suite_conf <<EOF

@@ -4,6 +4,7 @@
 . "$(dirname "$0")/suite.sh"
 need_root
 suite_user pmtest1
+echo "root: /dev/null" >"$SCRATCH/aliases"
 suite_conf <<EOF
   local-mailer = maildir
 [smtpd "mx"]

@@ -4,6 +4,7 @@
 need_root
 need swaks
 suite_user pmtest1
+echo "root: /dev/null" >"$SCRATCH/aliases"
 suite_conf <<EOF
   local-mailer = maildir
 [smtpd "mx"]

@@ -4,6 +4,7 @@ shows, whom it obeys, what others are asked, and pages of a long queue."""
 import json
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -24,7 +25,7 @@ class Queue(Spool):
     def __init__(self, *settings):
         super().__init__(*settings)
         self.postctl = os.path.join(self.top, 'postctl')
-        os.symlink(os.path.join(BUILD, 'ctl', 'ctl'), self.postctl)
+        shutil.copy(os.path.join(BUILD, 'ctl', 'ctl'), self.postctl)
         os.symlink(self.postctl, os.path.join(self.top, 'runq'))
         os.chmod(self.top, 0o755)
         with open(os.path.join(self.top, 'cf'), 'w') as conf:
