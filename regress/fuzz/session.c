@@ -485,6 +485,8 @@ take(char *line)
 		take_neighbour(&play.spool, line[1], line + 2);
 	else if (length >= 2 && line[0] == 'w')
 		played_pass((SECOND / 4) << (line[1] & 15));
+	else if (length == 1 && line[0] == 'e')
+		sessions_end();
 	hear_all();
 }
 

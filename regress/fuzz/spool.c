@@ -131,6 +131,40 @@ hand_over(struct neighbour *smtpd, char *rest)
 	commit(smtpd);
 }
 
+/* ---- and what it never says: it is thrown out ---- */
+
+/* An id that it was not given. */
+static void
+open_stranger(struct neighbour *smtpd)
+{
+	uint64_t next = smtpd->next_id;
+
+	smtpd->next_id += UINT32_MAX;
+	open_message(smtpd, "a@b", "client.test");
+	smtpd->next_id = next;
+	require(smtpd->link == NULL);
+}
+
+static void
+add_odd_recipient(struct neighbour *smtpd, const char *text)
+{
+	struct w_txn_rcpt_ntf rcpt = { .id = smtpd->message };
+
+	(void)strlcpy(rcpt.address, "a@b", sizeof(rcpt.address));
+	(void)snprintf(rcpt.orcpt, sizeof(rcpt.orcpt), "%s\n", text);
+	say_to(smtpd, IMSG_TXN_RCPT_NTF, 0, &rcpt, sizeof(rcpt));
+	require(smtpd->link == NULL);
+}
+
+static void
+add_piece_elsewhere(struct neighbour *smtpd)
+{
+	struct w_txn_body_req req = { .id = smtpd->message,
+	    .offset = smtpd->octets + 1 };
+
+	ask_to(smtpd, IMSG_TXN_BODY_REQ, smtpd->message, &req, sizeof(req));
+}
+
 static void
 take_smtpd(struct neighbour *smtpd, char event, char *rest)
 {
@@ -154,6 +188,15 @@ take_smtpd(struct neighbour *smtpd, char event, char *rest)
 		break;
 	case 'c':
 		commit(smtpd);
+		break;
+	case 'I':
+		open_stranger(smtpd);
+		break;
+	case 'R':
+		add_odd_recipient(smtpd, rest);
+		break;
+	case 'B':
+		add_piece_elsewhere(smtpd);
 		break;
 	case 'a':
 		say_to(smtpd, IMSG_TXN_ABORT_NTF, 0, &ntf, sizeof(ntf));
@@ -296,6 +339,18 @@ tell_result(struct neighbour *relay, size_t which, const char *text)
 		note_done(asked->about, ntf.recipient);
 	note_back(asked->about, ntf.recipient);
 	say_to(relay, IMSG_RELAY_RESULT_NTF, 0, &ntf, sizeof(ntf));
+}
+
+/* A result for somebody who is not of the transaction. */
+static void
+tell_result_of_nobody(struct neighbour *relay, size_t which)
+{
+	struct w_relay_result_ntf ntf = { .verdict = RELAY_DONE,
+	    .transaction = relay->asked[which].number,
+	    .recipient = UINT32_MAX };
+
+	say_to(relay, IMSG_RELAY_RESULT_NTF, 0, &ntf, sizeof(ntf));
+	require(relay->link == NULL);
 }
 
 /* The end of a transaction; a digit: closed for so many of 10 minutes. */
@@ -475,6 +530,8 @@ take_event(struct neighbour *n, char event, char *rest)
 		answer_next(n, n->count - 1, rest);
 	else if (event == 'r' && n->self == PROC_RELAY && n->count > 0)
 		tell_result(n, 0, rest);
+	else if (event == 'R' && n->self == PROC_RELAY && n->count > 0)
+		tell_result_of_nobody(n, 0);
 	else if (n->self == PROC_SMTPD)
 		take_smtpd(n, event, rest);
 	else if (n->self == PROC_CTL)
