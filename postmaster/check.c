@@ -211,6 +211,9 @@ check_all(struct settings *settings, const struct options *options)
 		case 1:
 			wrong = true;
 			break;
+		case -1:
+			settings->unchecked = lacking = true;
+			break;
 		default:
 			lacking = true;
 			break;

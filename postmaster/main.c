@@ -114,12 +114,23 @@ detach(void)
 	setsid();
 }
 
+static void
+leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null == -1)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	close(null);
+}
+
 /* All is ready: nobody waits for us any longer. */
 static void
 announce(void)
 {
-	int null;
-
 	if (state.announced)
 		return;
 	state.announced = true;
@@ -127,16 +138,11 @@ announce(void)
 	log_note(LOG_INFO, "ready", "all processes work");
 	if (state.parent == -1)
 		return;
+	leave_terminal();
 	if (write(state.parent, "r", 1) == -1)
 		log_errno(LOG_DEBUG, "ready", "nobody waits");
 	close(state.parent);
 	state.parent = -1;
-	if ((null = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1)
-		return;
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	dup2(null, STDERR_FILENO);
-	close(null);
 }
 
 static void
@@ -217,7 +223,10 @@ say_to_log(const char *complaint, void *arg)
 	log_end();
 }
 
-/* NULL if the file cannot be used; the log says what is wrong with it. */
+/*
+ * NULL if the file cannot be used; the log says what is wrong with it.  What
+ * nobody could check does not take the place of what works.
+ */
 static struct settings *
 read_settings(void)
 {
@@ -227,7 +236,8 @@ read_settings(void)
 	int result;
 
 	settings = examine(&complaints, &result);
-	usable = result != 1 && !settings->unusable;
+	usable = result != 1 && !settings->unusable &&
+	    (state.settings == NULL || !settings->unchecked);
 	log_set_hostname(settings->hostname);
 	if (usable && state.settings == NULL)
 		logs_open(settings, &state.options);

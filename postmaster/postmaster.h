@@ -52,6 +52,7 @@ struct settings {
 	unsigned int	 smtpd_workers;
 	unsigned int	 relay_workers;
 	bool		 unusable;	/* no file, or an account is missing */
+	bool		 unchecked;	/* a program that should could not */
 	int		 secrets;	/* a sealed memfd; -1: there are none */
 	bool		 secrets_refused;	/* there may be any */
 };

@@ -59,6 +59,8 @@ is "and are the same" "$(suite_pids spoold) $(suite_pids deliver)" "$stayers"
 write_conf 1M
 reload_with -e inject=fcntl:error=EMFILE
 like "calls fail again" "$(grep -c INJECTED "$SCRATCH/trace")" '[1-9]'
+is "what nobody could check is not used" \
+    "$(grep -c 'the old configuration stays' "$SCRATCH/log")" 1
 kill -HUP "$MAIN"
 ok "the next reload is in force" wait_for 20 send_to x@drop.test
 is "and those who stay are the same" \

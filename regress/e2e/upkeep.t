@@ -93,13 +93,22 @@ not_ok "with its pid-file" test -e "$SCRATCH/pid"
 
 # ---- what -n sees
 
-python3 -c '
+# Another has a port, until it is let go.
+hold() {
+	python3 -c '
 import socket, sys, time
 held = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-time.sleep(300)' "$SECOND" &
-holder=$!
-SINKS="$SINKS $holder"
-wait_for 5 sh -c "grep -q '$(printf ':%04X ' "$SECOND")' /proc/net/tcp"
+time.sleep(300)' "$1" &
+	holder=$!
+	SINKS="$SINKS $holder"
+	wait_for 5 grep -q "$(printf ':%04X .* 0A ' "$1")" /proc/net/tcp
+}
+let_go() {
+	kill "$holder"
+	wait "$holder" 2>/dev/null
+}
+
+hold "$SECOND"
 sees() {
 	local status="$2" what="$3"
 	change "$4"
@@ -151,14 +160,12 @@ ok "a reload that fails opens the logs all the same" \
 answers "$PORT"
 ok "for everybody" wait_for_log 5 ' smtpd\[[0-9]+\]: connect '
 change ''
-suite_reload
 
 # Moved away, and made by another as logrotate may; a port let go; a folder
 # that can be made.
 mv "$SCRATCH/log" "$SCRATCH/log.2"
 : >"$SCRATCH/log"
-kill "$holder"
-wait "$holder" 2>/dev/null
+let_go
 rm "$SCRATCH/other"
 ok "the port is had as soon as it is let go" wait_for 25 answers "$SECOND"
 ok "a log is followed without a signal" wait_for_log 12 \
@@ -176,7 +183,12 @@ answers "$PORT"
 answers "$PORT"
 wait_for_log 5 ' connect '
 not_ok "a log that is emptied has no hole" grep -qP '\x00' "$SCRATCH/log"
+THIRD=$(suite_port)
+hold "$THIRD"
+change "s/127.0.0.1:$SECOND/127.0.0.1:$THIRD/"
 suite_reload
+let_go
+ok "so is one that was taken at a reload" wait_for 25 answers "$THIRD"
 suite_reload
 kept() {
 	[ "$(descriptors)" -le $((before + 2)) ]
