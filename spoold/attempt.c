@@ -372,11 +372,20 @@ static void	(*const on_kind[])(struct recipient *, const struct frame *) = {
 	[ROUTE_DEFER] = on_defer
 };
 
-/* policyd died: ask the next one. */
+/*
+ * policyd died: ask the next one.  What is not on disk yet is asked for when
+ * it is: it has no row to be put off.
+ */
 static void
 route_lost(struct recipient *recipient, bool died)
 {
-	if (gate_lost(&attempt.gate, recipient, died)) {
+	bool	 is_poison = gate_lost(&attempt.gate, recipient, died);
+
+	if (!recipient->message->committed) {
+		recipient_set(recipient, RECIPIENT_OUTSIDE);
+		return;
+	}
+	if (is_poison) {
 		attempt_poisoned(recipient);
 		settle(recipient->message);
 		return;
@@ -525,12 +534,20 @@ const struct link_role policyd_role = {
 	.closed = child_link_closed
 };
 
+/*
+ * It may have other lists than the one before: what is half expanded is asked
+ * for from its start, so that nobody is passed over.
+ */
 void
 policyd_up(struct child *child, struct link *link,
     const struct w_start_peer_ntf *start)
 {
+	struct recipient	*recipient;
+
 	(void)child;
 	(void)link;
 	(void)start;
+	TAILQ_FOREACH(recipient, &attempt.waiting, waiting)
+		recipient->skip = 0;
 	queue_wake();
 }

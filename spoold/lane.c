@@ -350,15 +350,21 @@ lane_count_closed(int64_t now)
 
 /* ---- care ---- */
 
-/* The configuration has changed. */
+/* The configuration has changed: no rate is used up by another one's time. */
 void
 lane_configure(void)
 {
 	struct lane	*lane;
+	int64_t		 full_at;
 
-	RB_FOREACH(lane, lanes, &lanes)
-		if (is_hop(lane))
-			limits_of(lane->hop, &lane->limits);
+	RB_FOREACH(lane, lanes, &lanes) {
+		if (!is_hop(lane))
+			continue;
+		limits_of(lane->hop, &lane->limits);
+		full_at = clock_monotonic() + lane->limits.rate.time;
+		if (lane->limits.rate.count > 0 && lane->rate_until > full_at)
+			lane->rate_until = full_at;
+	}
 }
 
 static void

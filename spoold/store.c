@@ -175,7 +175,10 @@ store_load_message(uint64_t id)
 	return message;
 }
 
-/* Read a small body into memory.  Returns 0 or -1. */
+/*
+ * Read a small body into memory.  Returns 0 or -1; one that the disk does not
+ * give just now is not damaged for that.
+ */
 int
 store_load_body(struct message *message)
 {
@@ -183,10 +186,17 @@ store_load_body(struct message *message)
 	const char	*why = NULL;
 	char		*body;
 	size_t		 length;
+	int		 found;
 
 	if (message->in_file)
 		return -1;
-	if (db_ask(SQL_BODY_GET, "i", (int64_t)message->id) != 1)
+	found = db_ask(SQL_BODY_GET, "i", (int64_t)message->id);
+	if (found == -1) {
+		log_note(LOG_ERR, "body", "%s", db_why());
+		db_end(SQL_BODY_GET);
+		return -1;
+	}
+	if (found == 0)
 		why = "it has no body";
 	else {
 		octets = db_blob(SQL_BODY_GET, 0, &length);

@@ -2,7 +2,10 @@
 """What was answered 250 is neither lost, nor stuck, nor told of wrongly,
 whatever the operator does to its siblings and whoever dies meanwhile."""
 import os
+import re
+import shutil
 import struct
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
@@ -98,6 +101,60 @@ def test_run_when_the_clock_was_ahead():
     spool.do('run', 1)
     ok('a run of the queue tries what was tried later than now',
        [len(spool.events(id)) for id in sent] == [2, 2], spool.events())
+    spool.end()
+
+
+def test_list_that_changes():
+    spool = Spool()
+    one = spool.send('edited-260@x')
+    spool.do('relink')
+    spool.do('run', 1)
+    gone = set(range(259)) - {int(n) for n in re.findall(
+        r'to=discard-(\d+)@here', '\n'.join(spool.log('delivered', one)))}
+    ok('no member is passed over where a list is half expanded and the next'
+       ' policyd has a shorter one', not gone and len(spool.events(one)) == 1,
+       (gone, spool.events()))
+    spool.end()
+
+
+def test_rate_that_changes():
+    spool = Spool('[relay "*"]', 'rate = 1/1h')
+    spool.send('relay-ok@x')
+    one = spool.send('relay-ok@x')
+    before = len(spool.log('relayed', one))
+    spool.do('configure', 'rate', '100/1s')
+    spool.do('run', 2)
+    ok('what waits for its turn goes by the new rate', before == 0 and
+       len(spool.log('relayed', one)) == 1, (before, spool.read('log')))
+    spool.end()
+
+
+def test_unreadable():
+    """A body of which the disk gives nothing for a while."""
+    if shutil.which('strace') is None:
+        return
+    spool = Spool()
+    one = spool.send('local-later@x', size=60000)
+    spool.do('stop')
+    spool.do('start')
+    control = Control(spool)
+    control.action(HOLD, number(one))
+    tracer = subprocess.Popen(
+        ['strace', '-e', 'signal=none', '-e', 'trace=pread64', '-o',
+         os.path.join(spool.top, 'trace'), '-e', 'inject=pread64:error=ENOMEM',
+         '-p', spool.do('pid')[1]], stderr=subprocess.PIPE, text=True)
+    tracer.stderr.readline()
+    control.action(RELEASE, number(one))
+    spool.do('run', 1)
+    tracer.terminate()
+    tracer.wait()
+    ok('what cannot be read just now is put off, not moved away',
+       'INJECTED' in spool.read('trace') and not spool.log('damaged') and
+       'its body cannot be read' in spool.read('log') and
+       control.list()[1] == 1, (spool.read('trace'), spool.read('log')))
+    control.action(RUN, number(one))
+    spool.do('run', 1)
+    ok('and tried in time', len(spool.events(one)) == 2, spool.events())
     spool.end()
 
 

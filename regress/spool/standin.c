@@ -13,7 +13,9 @@
  * An address's local part says what becomes of it: a word, and what follows
  * a dash.  policyd: local-ACCOUNT relay-HOST hop-HOP mx-ANY (by the mail
  * exchangers of the address's domain) list-A_B long-COUNT empty mailer-ANY odd
- * unknown refuse-CODE defer discard, and dies closes its link.  A worker: the
+ * unknown refuse-CODE defer discard; dies closes its link, as does kills, but
+ * then the next one is there at once, and edited-COUNT, a long list that lacks
+ * its first member from then on, at its second part.  A worker: the
  * account ok takes, fail refuses, later defers, dies closes its link, hangs
  * never answers until it ends, forward expands to local-ok and to |program,
  * many to 600 addresses, nobody to none.  relay: the host (or the first label

@@ -35,6 +35,7 @@ struct standin {
 	struct link	*smtpd;
 	struct link	*policyd;
 	int		 silent;	/* a policyd that reads nothing */
+	bool		 is_edited;	/* a list of its */
 	struct link	*deliver;
 	struct link	*relays[RELAYS];
 	struct link	*hanging;		/* the worker that hangs */

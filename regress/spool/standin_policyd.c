@@ -119,6 +119,18 @@ say_long(struct said *said)
 	said->answer.more = from < total;
 }
 
+/* The same, which the next policyd has without its first member. */
+static void
+say_edited(struct said *said)
+{
+	struct w_route_resolve_req	 question = *said->question;
+
+	question.skip += s.is_edited ? 1 : 0;
+	said->question = &question;
+	say_long(said);
+	said->question = NULL;
+}
+
 static void
 say_refuse(struct said *said)
 {
@@ -171,6 +183,7 @@ say(const char *word, struct said *said)
 		{ "list",	say_list },
 		{ "empty",	say_empty },
 		{ "long",	say_long },
+		{ "edited",	say_edited },
 		{ "part",	say_part },
 		{ "refuse",	say_refuse },
 		{ "defer",	say_defer },
@@ -182,6 +195,26 @@ say(const char *word, struct said *said)
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (strcmp(word, all[i].word) == 0)
 			all[i].fn(said);
+}
+
+/* Does it die of this question? */
+static bool
+dies_of(const char *word, const struct w_route_resolve_req *question)
+{
+	if (strcmp(word, "edited") == 0)
+		return question->skip > 0 && !s.is_edited;
+	return strcmp(word, "dies") == 0 || strcmp(word, "kills") == 0;
+}
+
+static void
+die(struct link *link, const char *word,
+    const struct w_route_resolve_req *question)
+{
+	event_line("died", question->id, question->recipient, "");
+	s.is_edited = strcmp(word, "edited") == 0;
+	link_free(link);
+	s.policyd = strcmp(word, "kills") != 0 ? NULL :
+	    link_peer(PROC_POLICYD, 0, &policyd_role);
 }
 
 static void
@@ -206,10 +239,8 @@ on_resolve(struct link *link, struct frame *frame, void *arg)
 	said.rest = word + strcspn(word, "-");
 	if (*said.rest != '\0')
 		*said.rest++ = '\0';
-	if (strcmp(word, "dies") == 0) {
-		event_line("died", question->id, question->recipient, "");
-		link_free(link);
-		s.policyd = NULL;
+	if (dies_of(word, question)) {
+		die(link, word, question);
 		return;
 	}
 	say(word, &said);

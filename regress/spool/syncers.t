@@ -150,6 +150,22 @@ def test_order():
     spool.end()
 
 
+def test_poison():
+    """It kills policyd before it is on disk, time and again."""
+    spool = Slow()
+    pid, tracer = spool.pid(), spool.delay(3)
+    one = spool.send('kills@x', wait=3)
+    ok('what is not on disk yet is not put off', one is not None and
+       is_there(pid) and len(spool.log('poison', one)) == 1 and
+       len(spool.log('deferred', one)) == 1, spool.read('log'))
+    tracer.terminate()
+    tracer.wait()
+    ok('and is there', spool.do('stop')[0] == 'ok' and spool.sql(
+        'SELECT state, poison FROM recipient WHERE message = %d' %
+        number(one or '0')) == [(1, 1)], spool.read('log'))
+    spool.end()
+
+
 def test_error():
     for error in 'EIO', 'ENOSPC':
         spool = Slow()
