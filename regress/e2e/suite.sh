@@ -310,8 +310,10 @@ suite_stop() {
 	MAIN=
 }
 
+# It has ended, though nobody may have reaped it.
 suite_gone() {
-	! kill -0 "$1" 2>/dev/null
+	! kill -0 "$1" 2>/dev/null ||
+	    grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null
 }
 
 suite_new_policyd() {
