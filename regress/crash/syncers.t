@@ -67,7 +67,7 @@ trouble() {
 } >>"$SCRATCH/stuck"
 
 kill_syncers() {
-	kill -9 $(syncers | shuf -n "$1")
+	kill -9 $(syncers | shuf -n "$1") 2>/dev/null
 }
 
 # Those of each new spoold as well.
