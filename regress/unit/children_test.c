@@ -544,5 +544,6 @@ main(void)
 		cmocka_unit_test(test_end)
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -229,5 +229,6 @@ main(void)
 		cmocka_unit_test(test_not_checked)
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

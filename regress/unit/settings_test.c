@@ -204,6 +204,7 @@ main(void)
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_restart)
 	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	int result = cmocka_run_group_tests(tests, NULL, NULL);
 
 	free(said);

@@ -194,5 +194,6 @@ main(void)
 	};
 
 	base = loop_new();
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

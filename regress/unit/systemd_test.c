@@ -137,5 +137,6 @@ main(void)
 
 	if (mkdtemp(directory) == NULL)
 		return 1;
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
