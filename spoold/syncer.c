@@ -43,7 +43,32 @@ static struct {
 	int64_t		 mean;		/* of the last syncs */
 } syncer;
 
+/* Write all to the other end, though the call be cut short; 0 or -1. */
+static int
+tell(int to, const void *octets, size_t length)
+{
+	ssize_t	 written;
+
+	do
+		written = write(to, octets, length);
+	while (written == -1 && errno == EINTR);
+	return written == (ssize_t)length ? 0 : -1;
+}
+
 /* ---- the process */
+
+/* Is there another sync to be made? */
+static bool
+is_asked(int from)
+{
+	ssize_t	 length;
+	char	 octet;
+
+	do
+		length = read(from, &octet, 1);
+	while (length == -1 && errno == EINTR);
+	return length == 1;
+}
 
 /* The descriptor that spoold sends, or -1. */
 static int
@@ -60,14 +85,13 @@ serve(int from)
 {
 	struct synced	 answer;
 	int64_t		 began;
-	char		 octet;
 	int		 fd = take_descriptor(from);
 
-	while (fd != -1 && read(from, &octet, 1) == 1) {
+	while (fd != -1 && is_asked(from)) {
 		began = clock_monotonic();
 		answer.error = fdatasync(fd) == -1 ? errno : 0;
 		answer.took = clock_monotonic() - began;
-		if (write(from, &answer, sizeof(answer)) != sizeof(answer))
+		if (tell(from, &answer, sizeof(answer)) == -1)
 			break;
 	}
 	_exit(0);
@@ -206,8 +230,8 @@ syncer_is_worth_it(void)
 void
 syncer_begin(unsigned int n)
 {
-	char	 octet = 0;
+	const char	 octet = 0;
 
-	if (write(syncer.sockets[n], &octet, 1) != 1)
+	if (tell(syncer.sockets[n], &octet, 1) == -1)
 		batch_die("a sync of the log, whose process has ended");
 }

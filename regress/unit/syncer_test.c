@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -37,6 +38,30 @@ socketpair(int domain, int type, int protocol, int pair[2])
 	if (result == 0 && s.count < SYNCERS)
 		s.sockets[s.count++] = pair[0];
 	return (int)result;
+}
+
+/* Every other call is cut short. */
+static bool
+is_cut(void)
+{
+	static unsigned int	 calls;
+
+	if (++calls % 2 == 0)
+		return false;
+	errno = EINTR;
+	return true;
+}
+
+ssize_t
+read(int fd, void *octets, size_t size)
+{
+	return is_cut() ? -1 : syscall(SYS_read, fd, octets, size);
+}
+
+ssize_t
+write(int fd, const void *octets, size_t length)
+{
+	return is_cut() ? -1 : syscall(SYS_write, fd, octets, length);
 }
 
 struct event_base *
