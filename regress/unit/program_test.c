@@ -149,6 +149,7 @@ test_started(void **state)
 	    -1);
 	assert_int_equal(dup2(stray, 100), 100);
 	setenv("LD_LIBRARY_PATH", "/stray", 1);
+	signal(SIGHUP, SIG_DFL);	/* nohup(1) may have started us */
 	signal(SIGUSR1, SIG_IGN);
 	sigemptyset(&some);
 	sigaddset(&some, SIGUSR2);
