@@ -11,6 +11,8 @@
 #include "loop.h"
 #include "spoold.h"
 
+#define TWIN_PAUSE	(2 * SECOND)	/* until it is seen what came of it */
+
 static struct {
 	struct recipients waiting;	/* READY, in the order to be asked */
 	struct gate	 gate;
@@ -124,19 +126,53 @@ put_back(struct recipient *recipient)
 	outcome_store(outcome);
 }
 
+/*
+ * One that is on its way to the same place decides: if it comes there this one
+ * has as well, and else this one is to be tried.
+ */
+static void
+await_twin(struct recipient *recipient)
+{
+	struct outcome	*outcome = outcome_new(recipient->message);
+	struct ending	*ending;
+
+	ending = outcome_add(outcome, recipient, ENDING_PUT_BACK, "", "", "");
+	ending->not_before = clock_now() + TWIN_PAUSE;
+	(void)strlcpy(ending->why, "behind a recipient that goes there too",
+	    sizeof(ending->why));
+	outcome_store(outcome);
+}
+
+/* Is it the first of its message that goes where it goes? */
+static bool
+is_first(struct recipient *recipient)
+{
+	char	 final[WIRE_TARGET + 2 * WIRE_ADDRESS];
+
+	print_final(recipient, final, sizeof(final));
+	switch (message_claim_final(recipient->message, recipient->row,
+	    final)) {
+	case CLAIM_AWAITED:
+		await_twin(recipient);
+		return false;
+	case CLAIM_ENDED:
+		outcome_one(recipient, ENDING_DUPLICATE, "2.1.5",
+		    "the same as another recipient", "");
+		return false;
+	case CLAIM_OURS:
+		break;
+	}
+	return true;
+}
+
 /* ROUTED, with a message that is on disk: hand it on. */
 void
 attempt_dispatch(struct recipient *recipient)
 {
-	char	 final[WIRE_TARGET + 2 * WIRE_ADDRESS];
 	bool	 has_room;
 
-	print_final(recipient, final, sizeof(final));
-	if (!message_claim_final(recipient->message, recipient->row, final)) {
-		outcome_one(recipient, ENDING_DUPLICATE, "2.1.5",
-		    "the same as another recipient", "");
+	if (!is_first(recipient))
 		return;
-	}
 	has_room = lane_join(recipient, lane_of_route(recipient->route));
 	if (is_closed(recipient))
 		return;

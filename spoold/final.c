@@ -12,6 +12,7 @@ struct final {
 	RB_ENTRY(final)	 by_text;
 	RB_ENTRY(final)	 by_row;
 	uint32_t	 row;
+	bool		 ended;		/* it is not only on its way */
 	char		*text;
 };
 
@@ -66,7 +67,7 @@ remove_final(struct finals *finals, struct final *final)
 
 /* Neither the row nor the text is there yet. */
 static void
-add_final(struct finals *finals, uint32_t row, const char *text)
+add_final(struct finals *finals, uint32_t row, const char *text, bool ended)
 {
 	struct final	*final;
 
@@ -74,6 +75,7 @@ add_final(struct finals *finals, uint32_t row, const char *text)
 	    (final->text = strdup(text)) == NULL)
 		fatal("finals");
 	final->row = row;
+	final->ended = ended;
 	RB_INSERT(texts, &finals->texts, final);
 	RB_INSERT(rows, &finals->rows, final);
 }
@@ -95,28 +97,39 @@ load_finals(struct message *message)
 	    result = db_next(sql))
 		if (find_text(finals, db_text(sql, 1)) == NULL)
 			add_final(finals, (uint32_t)db_integer(sql, 0),
-			    db_text(sql, 1));
+			    db_text(sql, 1), true);
 	db_end(sql);
 }
 
-/*
- * Note that this row is delivered to text.  Returns false if another row of
- * the message already is.
- */
-bool
+/* Note that this row goes to text, if no other row of the message does. */
+enum claim
 message_claim_final(struct message *message, uint32_t row, const char *text)
 {
 	const struct final	*final;
 
 	if (message->rows <= 1)
-		return true;
+		return CLAIM_OURS;
 	if (message->finals == NULL)
 		load_finals(message);
-	if ((final = find_text(message->finals, text)) != NULL)
-		return final->row == row;
+	if ((final = find_text(message->finals, text)) != NULL) {
+		if (final->row == row)
+			return CLAIM_OURS;
+		return final->ended ? CLAIM_ENDED : CLAIM_AWAITED;
+	}
 	message_forget_final(message, row);
-	add_final(message->finals, row, text);
-	return true;
+	add_final(message->finals, row, text, false);
+	return CLAIM_OURS;
+}
+
+/* This row has come to where it went. */
+void
+message_keep_final(struct message *message, uint32_t row)
+{
+	struct final	*final;
+
+	if (message->finals != NULL &&
+	    (final = find_row(message->finals, row)) != NULL)
+		final->ended = true;
 }
 
 /* This row is not delivered there after all. */

@@ -306,6 +306,8 @@ end_one(struct message *message, struct ending *ending)
 		queue_due_at(ending->next);
 	if (ending->kind == ENDING_FAILED || ending->next > 0)
 		message_forget_final(message, recipient->row);
+	else
+		message_keep_final(message, recipient->row);
 	if (recipient->stored == STORED_MARKED)
 		purge_wake();
 	if (recipient->give_up && ending->next > 0)

@@ -182,7 +182,14 @@ void		 route_free(struct route *);
 
 /* final.c: two rows with one of these are the same delivery */
 
-bool		 message_claim_final(struct message *, uint32_t, const char *);
+enum claim {
+	CLAIM_OURS,
+	CLAIM_AWAITED,		/* another row is on its way there */
+	CLAIM_ENDED		/* another row has come there */
+};
+
+enum claim	 message_claim_final(struct message *, uint32_t, const char *);
+void		 message_keep_final(struct message *, uint32_t);
 void		 message_forget_final(struct message *, uint32_t);
 const char	*message_final(const struct message *, uint32_t);
 void		 message_free_finals(struct message *);

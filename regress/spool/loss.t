@@ -51,6 +51,36 @@ def test_twin_that_failed():
     spool.end()
 
 
+def test_twins_that_fail():
+    spool = Spool()
+    one = spool.send('local-fail@x,local-fail@y')
+    spool.do('run', 4)
+    ok('of two for a mailbox that refuses both fail',
+       len(spool.log('bounced', one)) == 2 and
+       not spool.log('delivered', one), spool.read('log'))
+    spool.end()
+
+
+def test_twin_that_is_removed():
+    spool = Spool()
+    one = spool.send('local-later@x,local-later@y')
+    by_filter(spool, REMOVE, 'local-later@x')
+    spool.do('run', 4)
+    ok('one of two for a mailbox is removed: the other is tried',
+       len(spool.log('deferred', one)) == 2 and
+       waiting(spool, one) == ['local-later@y'], spool.read('log'))
+    spool.end()
+
+
+def test_twins():
+    spool = Spool()
+    one = spool.send('local-ok@x,local-ok@y')
+    spool.do('run', 4)
+    ok('two for a mailbox are delivered as one', len(spool.events(one)) == 1
+       and len(spool.log('delivered', one)) == 2, spool.read('log'))
+    spool.end()
+
+
 def test_reroute_below():
     """A list's member is a list of which the rest is refused."""
     spool = Spool()

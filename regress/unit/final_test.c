@@ -59,11 +59,19 @@ two_to_one_place_are_one(void **state)
 	struct message	 message = { .id = 1, .rows = 9 };
 
 	(void)state;
-	assert_false(message_claim_final(&message, 3, "one"));
+	assert_int_equal(message_claim_final(&message, 3, "one"),
+	    CLAIM_ENDED);
 	assert_null(message_final(&message, 3));
-	assert_true(message_claim_final(&message, 3, "three"));
-	assert_true(message_claim_final(&message, 3, "three"));
-	assert_false(message_claim_final(&message, 4, "three"));
+	assert_int_equal(message_claim_final(&message, 3, "three"),
+	    CLAIM_OURS);
+	assert_int_equal(message_claim_final(&message, 3, "three"),
+	    CLAIM_OURS);
+	assert_int_equal(message_claim_final(&message, 4, "three"),
+	    CLAIM_AWAITED);
+	message_keep_final(&message, 4);
+	message_keep_final(&message, 3);
+	assert_int_equal(message_claim_final(&message, 4, "three"),
+	    CLAIM_ENDED);
 	assert_string_equal(message_final(&message, 2), "two");
 	assert_string_equal(message_final(&message, 3), "three");
 	message_free_finals(&message);
@@ -76,13 +84,17 @@ what_goes_elsewhere_leaves_its_place(void **state)
 	struct message	 message = { .id = 1, .rows = 9 };
 
 	(void)state;
-	assert_true(message_claim_final(&message, 3, "three"));
-	assert_true(message_claim_final(&message, 3, "another"));
-	assert_true(message_claim_final(&message, 4, "three"));
+	assert_int_equal(message_claim_final(&message, 3, "three"),
+	    CLAIM_OURS);
+	assert_int_equal(message_claim_final(&message, 3, "another"),
+	    CLAIM_OURS);
+	assert_int_equal(message_claim_final(&message, 4, "three"),
+	    CLAIM_OURS);
 	message_forget_final(&message, 4);
 	message_forget_final(&message, 4);
 	assert_null(message_final(&message, 4));
-	assert_true(message_claim_final(&message, 5, "three"));
+	assert_int_equal(message_claim_final(&message, 5, "three"),
+	    CLAIM_OURS);
 	message_free_finals(&message);
 }
 
@@ -92,7 +104,8 @@ one_row_has_no_twin(void **state)
 	struct message	 message = { .id = 1, .rows = 1 };
 
 	(void)state;
-	assert_true(message_claim_final(&message, 1, "one"));
+	assert_int_equal(message_claim_final(&message, 1, "one"),
+	    CLAIM_OURS);
 	assert_null(message.finals);
 	message_forget_final(&message, 1);
 	assert_null(message_final(&message, 1));

@@ -107,6 +107,13 @@ message_forget_final(struct message *message, uint32_t row)
 	test.forgotten++;
 }
 
+void
+message_keep_final(struct message *message, uint32_t row)
+{
+	(void)message;
+	(void)row;
+}
+
 /* Two rows, of which one has yet to be tried. */
 int
 store_left(const struct message *message, uint32_t added, uint32_t ended,
