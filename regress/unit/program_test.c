@@ -81,6 +81,16 @@ report(void)
 	return text;
 }
 
+/* The set behind the key, but for 32 and 33, which libc keeps to itself. */
+static unsigned long long
+signals(const char *said, const char *key)
+{
+	const char *set = strstr(said, key);
+
+	assert_non_null(set);
+	return strtoull(set + strlen(key), NULL, 16) & ~(3ULL << 31);
+}
+
 /* What -n says of relay's part, and its result. */
 static int
 check(const char *script, char **said)
@@ -149,7 +159,6 @@ test_started(void **state)
 	    -1);
 	assert_int_equal(dup2(stray, 100), 100);
 	setenv("LD_LIBRARY_PATH", "/stray", 1);
-	signal(SIGHUP, SIG_DFL);	/* nohup(1) may have started us */
 	signal(SIGUSR1, SIG_IGN);
 	sigemptyset(&some);
 	sigaddset(&some, SIGUSR2);
@@ -164,8 +173,8 @@ test_started(void **state)
 	assert_non_null(strstr(said, "\nTZ=:/etc/localtime\n"));
 	assert_null(strstr(said, "stray"));
 	assert_null(strstr(said, "HOME"));
-	assert_non_null(strstr(said, "SigBlk:\t0000000000000000\n"));
-	assert_non_null(strstr(said, "SigIgn:\t0000000000000000\n"));
+	assert_int_equal(signals(said, "\nSigBlk:"), 0);
+	assert_int_equal(signals(said, "\nSigIgn:"), 0);
 	assert_non_null(strstr(said, "/fd/4"));
 	assert_null(strstr(said, "/fd/100"));
 	assert_int_equal(lseek(link, 0, SEEK_END), 5);
