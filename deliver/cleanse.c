@@ -1,12 +1,11 @@
 /*
- * What a fork has inherited and must not keep: descriptors, signals, and of
- * root more than its work takes.
+ * What a fork has inherited and must not keep: descriptors, and of root more
+ * than its work takes.
  */
 #include <sys/syscall.h>
 
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <signal.h>
 #include <stdint.h>
 #include <unistd.h>
 
@@ -34,29 +33,6 @@ cleanse_descriptors(int kept)
 		close_range((unsigned int)low + 1, (unsigned int)high - 1, 0);
 	close_range((unsigned int)high + 1, ~0U, 0);
 	return kept;
-}
-
-/*
- * The kernel is asked itself: libc keeps two signals to itself, and those
- * may have been ignored by whoever started us.
- */
-void
-cleanse_signals(void)
-{
-	static const struct {		/* as the kernel has it; all default */
-		void		(*handler)(int);
-		unsigned long	 flags;
-		void		(*restorer)(void);
-		uint64_t	 mask;
-	} action;
-	sigset_t	 none;
-	int		 number;
-
-	for (number = 1; number < NSIG; number++)
-		(void)syscall(SYS_rt_sigaction, number, &action, NULL,
-		    sizeof(action.mask));
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 void

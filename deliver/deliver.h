@@ -127,9 +127,6 @@ bool	worker_abandoned(const struct worker *);
  */
 int	cleanse_descriptors(int);
 
-/* Default actions for all signals, none blocked. */
-void	cleanse_signals(void);
-
 /* Of our capabilities, those of this mask and no others. */
 void	cleanse_capabilities(uint32_t);
 

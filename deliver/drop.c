@@ -24,6 +24,7 @@
 #include "deliver.h"
 #include "log.h"
 #include "loop.h"
+#include "signals.h"
 
 #define SPOOL_DIRECTORY	"/var/spool/postmaster"
 #define RUN_DIRECTORY	"/run/postmaster"
@@ -125,7 +126,7 @@ submit_file(const char *name)
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
 		_exit(EX_DATAERR);
 	fd = cleanse_descriptors(fd);
-	cleanse_signals();
+	signals_reset();
 	signal(SIGPIPE, SIG_IGN);
 	alarm(TIME_LIMIT);
 	socket = connect_as_owner(st.st_uid);

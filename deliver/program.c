@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "deliver.h"
 #include "log.h"
+#include "signals.h"
 
 #define OUTPUT_KEPT	384		/* octets, the last ones */
 #define DRAIN_TURNS	256		/* reads that empty a full pipe */
@@ -59,7 +60,7 @@ execute(const struct command *command, int input, int output)
 	close_range(3, ~0U, 0);
 	setsid();
 	umask(077);
-	cleanse_signals();
+	signals_reset();
 	execve(command->argv[0], command->argv, command->environment);
 	dprintf(2, "%s: %s\n", command->argv[0], strerror(errno));
 	_exit(errno == ENOENT ? 127 : 126);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "deliver.h"
+#include "signals.h"
 
 #define NOBODY		65534
 
@@ -59,7 +60,7 @@ worker_set_signals(bool hold)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 
-	cleanse_signals();
+	signals_reset();
 	if (hold)
 		hold_signals(NULL);
 	signal(SIGPIPE, SIG_IGN);

@@ -18,6 +18,7 @@
 #include "jail.h"
 #include "log.h"
 #include "postmaster.h"
+#include "signals.h"
 
 #define START_FD	3
 #define READY_FD	4
@@ -78,19 +79,6 @@ environment(void)
 	return variables;
 }
 
-/* In the child: default signals, none blocked. */
-static void
-reset_signals(void)
-{
-	sigset_t none;
-	int number;
-
-	for (number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* In the child: standard descriptors lead nowhere, or to our stderr. */
 static void
 set_standard(bool keep_stderr)
@@ -128,7 +116,7 @@ program_start(enum process process, unsigned int instance,
 
 	if ((pid = fork()) != 0)
 		return pid;
-	reset_signals();
+	signals_reset();
 	setsid();
 	set_standard(keep_stderr);
 	start = fcntl(start, F_DUPFD, ABOVE);
@@ -148,7 +136,7 @@ check_in_child(enum process process, const struct settings *settings,
 {
 	const struct identity *identity = &settings->identities[process];
 
-	reset_signals();
+	signals_reset();
 	if (dup2(in, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 ||
 	    dup2(out, STDERR_FILENO) == -1)
 		_exit(127);
