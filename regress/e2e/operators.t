@@ -68,7 +68,6 @@ not_ok "and the old one no longer" grep -q dead <<<"$(as_group adm)"
 # ---- who finds and does what
 
 as_other() { as_user pmtu_other "$STAGE/usr/sbin/postctl" -C "$CF" "$@"; }
-status_of() { "$@" >/dev/null 2>&1; echo $?; }
 valid() { python3 -m json.tool --json-lines >/dev/null <<<"$1"; }
 id=$(postctl -j list | sed 's/.*"queue_id": "\([^"]*\).*/\1/')
 as_user pmtu_other "$STAGE/usr/sbin/sendmail" -C "$CF" own@dead.test <<<"x"

@@ -9,11 +9,6 @@ POSTMASTER=$STAGE/usr/sbin/postmaster
 OTHER=$(suite_port)
 
 # The exit status of a command, whatever it prints.
-status_of() {
-	"$@" >"$SCRATCH/.output" 2>&1
-	echo $?
-}
-
 answers() {
 	python3 - "$1" <<-'END'
 	import socket, sys

@@ -37,6 +37,8 @@
 #	not_ok NAME COMMAND ...	one test: does it fail
 #	is NAME GOT WANTED	one test: are they equal
 #	like NAME TEXT PATTERN	one test: grep -E
+#	status_of COMMAND ...	its status; what it says goes to
+#				$SCRATCH/.output
 #				(these return whether it passed)
 #	diag TEXT		a remark
 #	skip_all REASON		end: this machine cannot run it
@@ -124,6 +126,11 @@ like() {
 		tap_result 1 "$1" || { diag "got: $2"; diag "wanted: $3"; }
 		return 1
 	fi
+}
+
+status_of() {
+	"$@" >"$SCRATCH/.output" 2>&1
+	echo $?
 }
 
 skip_all() {

@@ -20,11 +20,6 @@ suite_conf <<END
 END
 cp "$CF" "$SCRATCH/good"
 
-status_of() {
-	timeout 60 "$@" >"$SCRATCH/.output" 2>&1
-	echo $?
-}
-
 # good with a sed script is the configuration now.
 change() {
 	sed "$1" "$SCRATCH/good" >"$CF"
@@ -42,14 +37,16 @@ answers() {
 
 change 's/listen-port = .*/listen-port = [::1/'
 is "a listen-port written wrongly, in the background" \
-    "$(status_of "$POSTMASTER" -f "$CF")" 1
+    "$(status_of timeout 60 "$POSTMASTER" -f "$CF")" 1
 like "is told" "$(cat "$SCRATCH/.output")" 'no listen-port'
 change 's/^\[smtpd/  relay-user = pm-nobody-such\n&/'
-is "an account that is missing" "$(status_of "$POSTMASTER" -D -f "$CF")" 1
+is "an account that is missing" \
+    "$(status_of timeout 60 "$POSTMASTER" -D -f "$CF")" 1
 like "is told, too" "$(cat "$SCRATCH/.output")" 'no account pm-nobody-such'
 change ''
 mkdir -p "$SCRATCH/run/submit"
-is "a socket that cannot be made" "$(status_of "$POSTMASTER" -D -f "$CF")" 1
+is "a socket that cannot be made" \
+    "$(status_of timeout 60 "$POSTMASTER" -D -f "$CF")" 1
 not_ok "leaves no pid-file" test -e "$SCRATCH/pid"
 rmdir "$SCRATCH/run/submit"
 
@@ -57,16 +54,16 @@ rm -rf "$SCRATCH/spool"
 mkdir -m 0755 "$SCRATCH/spool"
 : >"$SCRATCH/spool/precious"
 is "a folder of somebody else's is no spool" \
-    "$(status_of "$POSTMASTER" -D -f "$CF")" 1
+    "$(status_of timeout 60 "$POSTMASTER" -D -f "$CF")" 1
 is "and stays his" "$(stat -c %a:%U "$SCRATCH/spool")" 755:root
 chown _spoold: "$SCRATCH/spool"
 is "nor is one that others may enter" \
-    "$(status_of "$POSTMASTER" -D -f "$CF")" 1
+    "$(status_of timeout 60 "$POSTMASTER" -D -f "$CF")" 1
 like "which is told" "$(cat "$SCRATCH/.output")" 'not empty and belongs'
 rm -rf "$SCRATCH/spool"
 mkdir "$SCRATCH/elsewhere"
 ln -s elsewhere "$SCRATCH/spool"
-is "nor a symbolic link" "$(status_of "$POSTMASTER" -D -f "$CF")" 1
+is "nor a symbolic link" "$(status_of timeout 60 "$POSTMASTER" -D -f "$CF")" 1
 is "what it leads to is not touched" \
     "$(stat -c %U "$SCRATCH/elsewhere")" root
 rm "$SCRATCH/spool"
@@ -75,7 +72,7 @@ rm "$SCRATCH/spool"
 
 : >"$SCRATCH/pid.new"
 is "it starts under any umask, and after one that died while it started" \
-    "$(umask 077; status_of "$POSTMASTER" -f "$CF")" 0
+    "$(umask 077; status_of timeout 60 "$POSTMASTER" -f "$CF")" 0
 MAIN=$(cat "$SCRATCH/pid")
 is "anybody may read the pid-file" "$(stat -c %a "$SCRATCH/pid")" 644
 is "it keeps no terminal" "$(readlink "/proc/$MAIN/fd/2")" /dev/null
@@ -86,7 +83,7 @@ is "each process keeps none, either" "$(readlink "/proc/$smtpd/fd/2")" \
     /dev/null
 is "and has its own session" "$(ps -o sid= -p "$smtpd" | tr -d ' ')" "$smtpd"
 is "-n finds no fault with the ports of who runs already" \
-    "$(status_of "$POSTMASTER" -n -f "$CF")" 0
+    "$(status_of timeout 60 "$POSTMASTER" -n -f "$CF")" 0
 kill -INT "$MAIN"
 ok "SIGINT ends it" wait_for 20 suite_gone "$MAIN"
 not_ok "with its pid-file" test -e "$SCRATCH/pid"
@@ -112,7 +109,7 @@ hold "$SECOND"
 sees() {
 	local status="$2" what="$3"
 	change "$4"
-	is "-n: $1" "$(status_of "$POSTMASTER" -n -f "$CF")" "$status"
+	is "-n: $1" "$(status_of timeout 60 "$POSTMASTER" -n -f "$CF")" "$status"
 	like "-n: $1, and what" "$(cat "$SCRATCH/.output")" "$what"
 }
 sees "a port that is taken" 2 "python3 \(pid $holder\) does" \

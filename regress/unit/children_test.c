@@ -1,7 +1,8 @@
-/* links: common/conf.c common/conf_keyword.c common/conf_lex.c
- * common/conf_parse.c common/conf_print.c common/conf_value.c
- * common/target.c common/log.c common/queueid.c common/clock.c common/wire.c
- * postmaster/children.c postmaster/part.c postmaster/provide.c */
+/* links: regress/unit/descriptors.c common/conf.c common/conf_keyword.c
+ * common/conf_lex.c common/conf_parse.c common/conf_print.c
+ * common/conf_value.c common/target.c common/log.c common/queueid.c
+ * common/clock.c common/wire.c postmaster/children.c postmaster/part.c
+ * postmaster/provide.c */
 /*
  * One life of the table of processes, in order: the start, deaths, a reload,
  * the end.  No process runs: what is started, told, signalled and waited for
@@ -9,7 +10,6 @@
  */
 #include <sys/wait.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -28,6 +28,7 @@
 #include "clock.h"
 #include "loop.h"
 #include "postmaster/postmaster.h"
+#include "regress/unit/descriptors.h"
 
 #define STARTS_MAX	200
 #define FIRST_PID	1000
@@ -275,18 +276,6 @@ fire(struct event *timer)
 {
 	event_active(timer, EV_TIMEOUT, 1);
 	event_base_loop(base, EVLOOP_NONBLOCK);
-}
-
-static int
-descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (readdir(directory) != NULL)
-		count++;
-	closedir(directory);
-	return count;
 }
 
 static void

@@ -1,5 +1,6 @@
-/* links: deliver/forward.c common/aliases.c common/address.c
- *	common/target.c common/log.c common/clock.c common/queueid.c */
+/* links: regress/unit/scratch.c deliver/forward.c common/aliases.c
+ * common/address.c common/target.c common/log.c common/clock.c
+ * common/queueid.c */
 /*
  * What a .forward says, and which ones are not believed.
  */
@@ -18,6 +19,7 @@
 #include <cmocka.h>
 
 #include "deliver/deliver.h"
+#include "regress/unit/scratch.h"
 
 static char	scratch[] = "/tmp/postmaster-forward-XXXXXX";
 static char	joe[] = "joe";
@@ -37,11 +39,8 @@ setup(void **unused)
 static int
 teardown(void **unused)
 {
-	char	 command[64];
-
 	(void)unused;
-	snprintf(command, sizeof(command), "rm -rf %s", scratch);
-	return chdir("/") == -1 || system(command) != 0 ? -1 : 0;
+	return scratch_remove(scratch);
 }
 
 static void

@@ -1,6 +1,6 @@
-/* links: deliver/maildir.c deliver/mbox.c deliver/lock.c deliver/sync.c
- *	deliver/body.c deliver/job.c common/header.c common/log.c common/clock.c
- *	common/queueid.c */
+/* links: regress/unit/scratch.c deliver/maildir.c deliver/mbox.c
+ * deliver/lock.c deliver/sync.c deliver/body.c deliver/job.c
+ * common/header.c common/log.c common/clock.c common/queueid.c */
 /*
  * Maildirs, mbox files and their locks, in a folder of our own.
  */
@@ -27,6 +27,7 @@
 
 #include "clock.h"
 #include "deliver/deliver.h"
+#include "regress/unit/scratch.h"
 
 static char	scratch[] = "/tmp/postmaster-mailbox-XXXXXX";
 static bool	abandoned;
@@ -86,11 +87,8 @@ setup(void **unused)
 static int
 teardown(void **unused)
 {
-	char	 command[64];
-
 	(void)unused;
-	snprintf(command, sizeof(command), "rm -rf %s", scratch);
-	return chdir("/") == -1 || system(command) != 0 ? -1 : 0;
+	return scratch_remove(scratch);
 }
 
 static struct job *

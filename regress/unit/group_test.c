@@ -1,4 +1,4 @@
-/* links: common/group.c common/nsswitch.c */
+/* links: regress/unit/scratch.c common/group.c common/nsswitch.c */
 /*
  * The groups of a user are found in group(5) as libc finds them, are left to
  * it where a line is odd, and are the file's alone only where nothing else
@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "group.h"
+#include "regress/unit/scratch.h"
 
 static char	 scratch[] = "/tmp/group_test.XXXXXX";
 static char	 path[64], root[64];
@@ -40,11 +41,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	char command[64];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", scratch);
-	return system(command);
+	return scratch_remove(scratch);
 }
 
 /* As useradd does: a new file takes the place of the old one. */

@@ -1,4 +1,5 @@
-/* links: common/jail.c common/jail_landlock.c common/log.c common/queueid.c common/clock.c */
+/* links: regress/unit/scratch.c common/jail.c common/jail_landlock.c
+ * common/log.c common/queueid.c common/clock.c */
 /*
  * Each probe runs in a child of its own that has entered one jail, and finds
  * what the table of jails says: granted, refused, or the end of the process.
@@ -35,6 +36,7 @@
 
 #include "jail.h"
 #include "log.h"
+#include "regress/unit/scratch.h"
 
 #define KILLED	1000
 
@@ -596,13 +598,10 @@ setup(void **unused)
 static int
 teardown(void **unused)
 {
-	char command[64];
-
 	(void)unused;
 	kill(sibling, SIGKILL);
 	waitpid(sibling, NULL, 0);
-	snprintf(command, sizeof(command), "rm -rf %s", directory);
-	return system(command);
+	return scratch_remove(directory);
 }
 
 int

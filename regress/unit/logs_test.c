@@ -1,14 +1,13 @@
-/* links: common/conf.c common/conf_keyword.c common/conf_lex.c
- * common/conf_parse.c common/conf_print.c common/conf_value.c
- * common/target.c common/log.c common/queueid.c common/clock.c
- * postmaster/logs.c */
+/* links: regress/unit/scratch.c regress/unit/descriptors.c common/conf.c
+ * common/conf_keyword.c common/conf_lex.c common/conf_parse.c
+ * common/conf_print.c common/conf_value.c common/target.c common/log.c
+ * common/queueid.c common/clock.c postmaster/logs.c */
 /*
  * Whose log is which, and that a log is opened anew when it was moved away,
  * replaced, or can be made at last.
  */
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -25,6 +24,8 @@
 
 #include "log.h"
 #include "postmaster/postmaster.h"
+#include "regress/unit/descriptors.h"
+#include "regress/unit/scratch.h"
 
 static char scratch[] = "/tmp/logs_test.XXXXXX";
 static struct settings settings;
@@ -63,18 +64,6 @@ logs_of(enum process process)
 }
 
 static int
-descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (readdir(directory) != NULL)
-		count++;
-	closedir(directory);
-	return count;
-}
-
-static int
 setup(void **state)
 {
 	char text[512];
@@ -94,12 +83,9 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	char command[64];
-
 	(void)state;
 	conf_free(settings.conf);
-	snprintf(command, sizeof(command), "rm -rf %s", scratch);
-	return system(command);
+	return scratch_remove(scratch);
 }
 
 static int

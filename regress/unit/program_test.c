@@ -1,7 +1,8 @@
-/* links: common/conf.c common/conf_keyword.c common/conf_lex.c
- * common/conf_parse.c common/conf_print.c common/conf_value.c
- * common/target.c common/log.c common/queueid.c common/clock.c common/wire.c
- * common/signals.c postmaster/part.c postmaster/program.c */
+/* links: regress/unit/scratch.c common/conf.c common/conf_keyword.c
+ * common/conf_lex.c common/conf_parse.c common/conf_print.c
+ * common/conf_value.c common/target.c common/log.c common/queueid.c
+ * common/clock.c common/wire.c common/signals.c postmaster/part.c
+ * postmaster/program.c */
 /*
  * What a program is started with, and what its -n comes to.  The programs are
  * scripts below a folder of our own.
@@ -26,6 +27,7 @@
 
 #include "jail.h"
 #include "postmaster/postmaster.h"
+#include "regress/unit/scratch.h"
 
 static char scratch[] = "/tmp/program_test.XXXXXX";
 static struct settings settings;
@@ -120,12 +122,9 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	char command[64];
-
 	(void)state;
 	conf_free(settings.conf);
-	snprintf(command, sizeof(command), "rm -rf %s", scratch);
-	return system(command);
+	return scratch_remove(scratch);
 }
 
 /* ---- tests ---- */

@@ -1,5 +1,6 @@
-/* links: spoold/db.c spoold/db_file.c spoold/db_salvage.c spoold/db_sql.c
- * spoold/repair.c common/log.c common/queueid.c common/clock.c */
+/* links: regress/unit/scratch.c spoold/db.c spoold/db_file.c
+ * spoold/db_salvage.c spoold/db_sql.c spoold/repair.c common/log.c
+ * common/queueid.c common/clock.c */
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -17,6 +18,7 @@
 
 #include "log.h"
 #include "spoold/spoold.h"
+#include "regress/unit/scratch.h"
 
 static char	 directory[] = "/tmp/postmaster-db-XXXXXX";
 static int	 syncs;		/* of the log, made in place */
@@ -376,11 +378,8 @@ repairs_again_what_was_broken_off(void **state)
 static int
 clean_up(void **state)
 {
-	char	 command[128];
-
 	(void)state;
-	(void)snprintf(command, sizeof(command), "rm -rf %s", directory);
-	return system(command);
+	return scratch_remove(directory);
 }
 
 int

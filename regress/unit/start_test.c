@@ -1,5 +1,6 @@
-/* links: common/log.c common/queueid.c common/clock.c common/frame.c
- * common/wire.c common/loop.c postmaster/start.c */
+/* links: regress/unit/descriptors.c common/log.c common/queueid.c
+ * common/clock.c common/frame.c common/wire.c common/loop.c
+ * postmaster/start.c */
 /*
  * A start link: postmaster waits for nobody, reads from nobody, and keeps no
  * descriptor of what nobody took; who missed something sees the link's end.
@@ -7,7 +8,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -25,6 +25,7 @@
 #include "frame.h"
 #include "loop.h"
 #include "postmaster/postmaster.h"
+#include "regress/unit/descriptors.h"
 
 #define MANY	700
 
@@ -39,18 +40,6 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
 		return -1;
 	}
 	return syscall(SYS_sendmsg, fd, msg, flags);
-}
-
-static int
-descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (readdir(directory) != NULL)
-		count++;
-	closedir(directory);
-	return count;
 }
 
 static void
